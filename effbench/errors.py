@@ -1,0 +1,59 @@
+"""The errors that effbench raises on purpose.
+
+    EffbenchError            any of them; `exit_code` is what the command line ends with
+    ├── InputError           2  the call or an input is wrong: what, where, what to do
+    │   └── UnknownName      2  a name that is not registered; names near it are suggested
+    ├── ModelError           2  the model's own code raised; says which module and how
+    ├── CheckFailed          1  a check or a budget was not met
+    └── Incomplete           3  done, but something stays unknown (only where the caller asked for strictness)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EffbenchError(Exception):
+    """Base of every error raised on purpose; its text is one line for a person."""
+
+    exit_code = 2
+
+
+class InputError(EffbenchError):
+    """The call or an input is wrong."""
+
+
+class UnknownName(InputError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Says what was asked for and what was near it; lists all names where none is near."""
+        choices = sorted(known)
+        near = get_close_matches(name, choices, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}: {hint}")
+
+
+class ModelError(EffbenchError):
+    """The model's own code raised while effbench built or ran it."""
+
+
+class CheckFailed(EffbenchError):
+    """A check or a budget was not met."""
+
+    exit_code = 1
+
+
+class Incomplete(EffbenchError):
+    """The work is done, but a figure stays unknown and the caller asked for strictness."""
+
+    exit_code = 3
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Returns type and message of an exception as one line of at most `limit` characters."""
+    text = " ".join(str(error).split())
+    head = type(error).__name__
+    line = f"{head}: {text}" if text else head
+    return line if len(line) <= limit else line[: limit - 1] + "…"

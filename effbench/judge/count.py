@@ -1,0 +1,203 @@
+"""Trace × Convention → Counts. Pure: no torch, no files, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import effbench.judge.conventions  # noqa: F401  fills the table of conventions
+from effbench.judge.algebra import Expr, total
+from effbench.judge.convention import Convention, Cost
+from effbench.judge.work import formulas
+from effbench.records import Shape, Trace
+from effbench.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Calls by how their cost is known; `unknown` names the ops that no rule covers, with their calls."""
+
+    counted: int
+    free: int
+    unknown: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCount:
+    """One module path with its own share.
+
+    Attributes:
+        calls: how often it was called. outputs: shapes its last call returned.
+        params: distinct parameters of its own; a shared one counts at its first path.
+        amount: in the convention's unit, children left out; None where an op of its own is unknown.
+        activations: elements that its own convolutions and matrix products output.
+    """
+
+    path: str
+    type: str
+    calls: int
+    outputs: tuple[Shape, ...]
+    params: int
+    amount: Expr | None
+    activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a trace costs under one convention; `total` is None where an unknown op makes it unknowable."""
+
+    convention: str
+    unit: Unit
+    total: int | None
+    activations: int
+    coverage: Coverage
+    layers: tuple[LayerCount, ...]
+    costs: tuple[Cost, ...]
+
+    @property
+    def macs(self) -> int | None:
+        """Returns the total in MACs; None where unknown or where the convention counts FLOPs."""
+        return self.total if self.unit is Unit.MAC else None
+
+    @property
+    def flops(self) -> int | None:
+        """Returns the total in FLOPs, 2 per MAC; None where unknown."""
+        return None if self.total is None else to_flops(self.total, self.unit)
+
+
+def to_flops(amount: int, unit: Unit) -> int:
+    """Returns an amount in FLOPs: a MAC is two."""
+    return 2 * amount if unit is Unit.MAC else amount
+
+
+def count(trace: Trace, convention: Convention) -> Counts:
+    """Returns the cost of a trace under a convention, per layer and in total, as exact integers."""
+    costs = tuple(convention.rule(trace))
+    layers = _layers(trace, costs)
+    amounts = [layer.amount for layer in layers]
+    known = None if None in amounts else sum(amount.value for amount in amounts if amount is not None)
+    return Counts(
+        convention.name,
+        convention.unit,
+        known,
+        sum(layer.activations for layer in layers),
+        _coverage(costs),
+        layers,
+        costs,
+    )
+
+
+def _coverage(costs: Iterable[Cost]) -> Coverage:
+    counted, free, unknown = 0, 0, dict[str, int]()
+    for cost in costs:
+        if cost.amount is None:
+            unknown[cost.label] = unknown.get(cost.label, 0) + 1
+        elif cost.amount:
+            counted += 1
+        else:
+            free += 1
+    return Coverage(counted, free, unknown)
+
+
+def _layers(trace: Trace, costs: Iterable[Cost]) -> tuple[LayerCount, ...]:
+    own: dict[str, list[Cost]] = {}
+    for cost in costs:
+        own.setdefault(cost.module, []).append(cost)
+    calls: dict[str, int] = {}
+    outputs: dict[str, tuple[Shape, ...]] = {}
+    for call in trace.modules:
+        calls[call.path] = calls.get(call.path, 0) + 1
+        outputs[call.path] = tuple(trace.values[number].shape for number in call.outputs)
+    params = own_params(trace)
+    activations = _activations(trace)
+    return tuple(
+        LayerCount(
+            node.path,
+            node.type,
+            calls.get(node.path, 0),
+            outputs.get(node.path, ()),
+            params.get(node.path, 0),
+            _sum(own.get(node.path, [])),
+            activations.get(node.path, 0),
+        )
+        for node in trace.tree
+    )
+
+
+def _sum(costs: Iterable[Cost]) -> Expr | None:
+    amounts = [cost.amount for cost in costs]
+    if None in amounts:
+        return None
+    return total(amount for amount in amounts if amount is not None).merged()
+
+
+def own_params(trace: Trace) -> dict[str, int]:
+    """Returns the number of parameters by the module path that holds them; a shared one counts once."""
+    sums: dict[str, int] = {}
+    for param in trace.params:
+        if param.alias_of is None:
+            path = param.name.rpartition(".")[0]
+            sums[path] = sums.get(path, 0) + param.numel
+    return sums
+
+
+def _activations(trace: Trace) -> dict[str, int]:
+    """Returns the elements that convolutions and matrix products output, by module path."""
+    sums: dict[str, int] = {}
+    for call in trace.ops:
+        entry = formulas.find(call.op)
+        work = entry.work(call, trace.values) if entry is not None else None
+        if work is None or not work.mac:
+            continue
+        made = work.activations.value if work.activations else sum(trace.values[i].numel for i in call.outputs)
+        sums[call.module] = sums.get(call.module, 0) + made
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A sum over all calls of one kind: a module class or an op."""
+
+    name: str
+    calls: int
+    params: int
+    amount: int | None
+
+
+def by_op(counts: Counts) -> tuple[Group, ...]:
+    """Returns the costs summed by op, dearest first; they add up to the total."""
+    groups: dict[str, list[Cost]] = {}
+    for cost in counts.costs:
+        groups.setdefault(cost.label, []).append(cost)
+    made = (Group(name, len(costs), 0, _value(_sum(costs))) for name, costs in groups.items())
+    return tuple(sorted(made, key=_dearest_first))
+
+
+def by_type(counts: Counts) -> tuple[Group, ...]:
+    """Returns own costs and parameters summed by module class, dearest first; they add up to the totals."""
+    groups: dict[str, list[LayerCount]] = {}
+    for layer in counts.layers:
+        groups.setdefault(layer.type, []).append(layer)
+    made = (
+        Group(
+            name,
+            sum(layer.calls for layer in layers),
+            sum(layer.params for layer in layers),
+            _all_known(layer.amount for layer in layers),
+        )
+        for name, layers in groups.items()
+    )
+    return tuple(sorted(made, key=_dearest_first))
+
+
+def _value(amount: Expr | None) -> int | None:
+    return None if amount is None else amount.value
+
+
+def _all_known(amounts: Iterable[Expr | None]) -> int | None:
+    found = list(amounts)
+    return None if None in found else sum(amount.value for amount in found if amount is not None)
+
+
+def _dearest_first(group: Group) -> tuple[bool, int, str]:
+    return (group.amount is not None, -(group.amount or 0), group.name)

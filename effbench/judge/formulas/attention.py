@@ -1,0 +1,54 @@
+"""Scaled dot-product attention in every variant that PyTorch's dispatcher has.
+
+Source: Vaswani et al., Attention Is All You Need (2017), equation 1: softmax(Q Kᵀ / √d + mask) V.
+"""
+
+from __future__ import annotations
+
+from effbench.judge.algebra import ZERO, Expr, elements, product
+from effbench.judge.formulas.softmax import softmax_work
+from effbench.judge.work import Work, formula
+from effbench.records import Shape
+
+_FUSED = (
+    "aten::scaled_dot_product_attention",
+    "aten::_scaled_dot_product_flash_attention",
+    "aten::_scaled_dot_product_flash_attention_for_cpu",
+    "aten::_scaled_dot_product_efficient_attention",
+    "aten::_scaled_dot_product_cudnn_attention",
+    "aten::_scaled_dot_product_fused_attention_overrideable",
+    "aten::_scaled_dot_product_attention_math",
+    "aten::_scaled_dot_product_attention_math_for_mps",
+)
+
+
+@formula(*_FUSED)
+def attention(query: Shape, key: Shape, value: Shape, attn_mask: Shape | None, attn_bias: Shape | None) -> Work:
+    """Returns N·H·Lq·Lk·(Dqk + Dv) MACs: QKᵀ and AV, dense also under a causal or other mask.
+
+    Shapes are (…, H, L, D); keys and values may have fewer heads than queries (grouped-query attention). Beside
+    the MACs: one multiplication per score (the scale), one addition where a mask is given, a softmax per row.
+    """
+    scores = elements(query[:-2], "N·H") * product(Lq=query[-2], Lk=key[-2])
+    rows = elements(query[:-2], "N·H") * product(Lq=query[-2])
+    masked = attn_mask is not None or attn_bias is not None
+    return _attention(scores, rows, key[-2], query[-1], value[-1], masked)
+
+
+@formula("aten::_flash_attention_forward", "aten::_efficient_attention_forward")
+def attention_rows(query: Shape, key: Shape, value: Shape, bias: Shape | None) -> Work:
+    """Returns the same work for shapes (N, L, H, D), as the memory-efficient kernels take them."""
+    batch, length, heads, width = query
+    scores = product(N=batch, H=heads, Lq=length, Lk=key[1])
+    rows = product(N=batch, H=heads, Lq=length)
+    return _attention(scores, rows, key[1], width, value[-1], bias is not None)
+
+
+def _attention(scores: Expr, rows: Expr, keys: int, width: int, value_width: int, masked: bool) -> Work:
+    mac = scores * product(Dqk=width) + scores * product(Dv=value_width)
+    return softmax_work(rows, keys) + Work(
+        mac=mac,
+        mul=scores,
+        add=scores if masked else ZERO,
+        activations=scores + rows * product(Dv=value_width),
+    )

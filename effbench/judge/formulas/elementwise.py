@@ -1,0 +1,158 @@
+"""Element-wise ops: what one output element takes, by the mathematical definition.
+
+The table is the documentation: a row gives the operations per element of the result. A change of sign, a
+selection (where, masked_fill), a rounding, a test for NaN or a logical or bitwise op moves or marks data and takes
+none. GELU is x·½·(1 + erf(x/√2)); with the tanh approximation ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from effbench.judge.algebra import ZERO, Expr, elements, product
+from effbench.judge.work import Work, formula
+from effbench.records import Attr, Shape
+
+
+class PerElement(NamedTuple):
+    """Operations per element of the result."""
+
+    add: int = 0
+    mul: int = 0
+    div: int = 0
+    special: int = 0
+    cmp: int = 0
+
+
+SIGMOID = PerElement(special=1, add=1, div=1)
+NOTHING = PerElement()
+
+TABLE: dict[str, PerElement] = {
+    # arithmetic
+    "mul": PerElement(mul=1),
+    "div": PerElement(div=1),
+    "true_divide": PerElement(div=1),
+    "floor_divide": PerElement(div=1),
+    "remainder": PerElement(div=1, mul=1, add=1),
+    "fmod": PerElement(div=1, mul=1, add=1),
+    "reciprocal": PerElement(div=1),
+    "square": PerElement(mul=1),
+    "addcmul": PerElement(mul=2, add=1),
+    "addcdiv": PerElement(mul=1, div=1, add=1),
+    "lerp": PerElement(add=2, mul=1),
+    "neg": NOTHING,
+    "positive": NOTHING,
+    "abs": PerElement(cmp=1),
+    "sign": PerElement(cmp=1),
+    "sgn": PerElement(cmp=1),
+    # special functions
+    **{
+        name: PerElement(special=1)
+        for name in (
+            "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt erf erfc erfinv tanh pow sin cos tan asin acos atan "
+            "atan2 sinh cosh asinh acosh atanh lgamma digamma"
+        ).split()
+    },
+    "hypot": PerElement(mul=2, add=1, special=1),
+    # comparisons
+    **{name: PerElement(cmp=1) for name in "eq ne lt le gt ge maximum minimum fmax fmin".split()},
+    "clamp": PerElement(cmp=2),
+    "clip": PerElement(cmp=2),
+    "clamp_min": PerElement(cmp=1),
+    "clamp_max": PerElement(cmp=1),
+    "threshold": PerElement(cmp=1),
+    # activations
+    "relu": PerElement(cmp=1),
+    "relu6": PerElement(cmp=2),
+    "hardtanh": PerElement(cmp=2),
+    "leaky_relu": PerElement(cmp=1, mul=1),
+    "prelu": PerElement(cmp=1, mul=1),
+    "_prelu_kernel": PerElement(cmp=1, mul=1),
+    "rrelu_with_noise": PerElement(cmp=1, mul=1),
+    "elu": PerElement(cmp=1, special=1, add=1, mul=1),
+    "celu": PerElement(cmp=1, special=1, add=1, mul=1, div=1),
+    "selu": PerElement(cmp=1, special=1, add=1, mul=2),
+    "sigmoid": SIGMOID,
+    "log_sigmoid_forward": PerElement(special=2, add=1),
+    "silu": SIGMOID._replace(mul=1),
+    "softplus": PerElement(special=2, add=1),
+    "mish": PerElement(special=3, add=1, mul=1),
+    "hardsigmoid": PerElement(add=1, cmp=2, div=1),
+    "hardswish": PerElement(add=1, cmp=2, div=1, mul=1),
+    "hardshrink": PerElement(cmp=1),
+    "softshrink": PerElement(cmp=2, add=1),
+    # selections, roundings, logic: no arithmetic
+    **{
+        name: NOTHING
+        for name in (
+            "where masked_fill logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or "
+            "bitwise_xor isnan isinf isfinite floor ceil round trunc fill zero bitwise_left_shift "
+            "bitwise_right_shift nan_to_num"
+        ).split()
+    },
+}
+"""Operations per element by op; the in-place forms (`relu_`) count the same."""
+
+
+def _spread(out: Shape, each: PerElement) -> Work:
+    n = elements(out)
+
+    def times(count: int) -> Expr:
+        return ZERO if count == 0 else n * count
+
+    return Work(
+        add=times(each.add),
+        mul=times(each.mul),
+        div=times(each.div),
+        special=times(each.special),
+        cmp=times(each.cmp),
+    )
+
+
+def _register(name: str, each: PerElement) -> None:
+    @formula(f"aten::{name}", f"aten::{name}_")
+    def per_element(out: Shape) -> Work:
+        return _spread(out, each)
+
+
+for _name, _each in TABLE.items():
+    _register(_name, _each)
+
+
+@formula("aten::add", "aten::add_", "aten::sub", "aten::sub_", "aten::rsub")
+def add(out: Shape, alpha: Attr) -> Work:
+    """Returns one addition per element, and one multiplication where `alpha` scales the second operand."""
+    return _spread(out, PerElement(add=1, mul=int(alpha not in (None, 1))))
+
+
+@formula("aten::gelu", "aten::gelu_")
+def gelu(out: Shape, approximate: str) -> Work:
+    """Returns erf form: 2 mul, 1 div, 1 add, 1 special; tanh form: 6 mul, 2 add, 1 special per element."""
+    tanh_form = PerElement(mul=6, add=2, special=1)
+    return _spread(out, tanh_form if approximate == "tanh" else PerElement(mul=2, div=1, add=1, special=1))
+
+
+@formula("aten::glu")
+def glu(out: Shape) -> Work:
+    """Returns a sigmoid and a multiplication per element of the result, half the input."""
+    return _spread(out, SIGMOID._replace(mul=1))
+
+
+@formula("aten::native_dropout")
+def dropout(out: Shape, train: bool | None) -> Work:
+    """Returns a comparison and a multiplication per element while training, else nothing."""
+    return _spread(out, PerElement(cmp=1, mul=1) if train else NOTHING)
+
+
+@formula("aten::linalg_cross")
+def cross(out: Shape) -> Work:
+    """Returns 2 multiplications and 1 subtraction per element."""
+    return Work(mul=elements(out) * 2, add=elements(out))
+
+
+@formula("aten::embedding_bag", "aten::_embedding_bag", "aten::_embedding_bag_forward_only")
+def embedding_bag(indices: Shape, out: Shape) -> Work:
+    """Returns one addition per looked-up element beyond the first of each bag."""
+    looked_up = indices[0] * out[-1] if len(indices) == 1 else indices[0] * indices[1] * out[-1]
+    rest = max(looked_up - out[0] * out[-1], 0)
+    return Work(add=product(rest=rest))

@@ -1,0 +1,86 @@
+"""Products of matrices and vectors. An (n, k) by (k, m) product takes n·k·m MACs (definition of the product)."""
+
+from __future__ import annotations
+
+from effbench.judge.algebra import Expr, elements, product
+from effbench.judge.work import Work, formula
+from effbench.records import Shape
+
+
+def _matrix(left: Shape, right: Shape) -> Expr:
+    """Returns n·k·m for (…, n, k) by (…, k, m), batch dimensions left out."""
+    return product(rows=left[-2], **{"in": left[-1], "out": right[-1]})
+
+
+@formula("aten::mm", "aten::_int_mm", "aten::_sparse_mm")
+def mm(out: Shape, mat2: Shape, self: Shape) -> Work:
+    """Returns the work of (n, k) @ (k, m)."""
+    return Work(mac=_matrix(self, mat2))
+
+
+@formula("aten::addmm", "aten::_addmm_activation", "aten::addmm_")
+def addmm(self: Shape, mat1: Shape, mat2: Shape, out: Shape) -> Work:
+    """Returns the work of bias + (n, k) @ (k, m): the product and one addition per output."""
+    return Work(mac=_matrix(mat1, mat2), add=elements(out))
+
+
+@formula("aten::bmm")
+def bmm(self: Shape, mat2: Shape) -> Work:
+    """Returns the work of (b, n, k) @ (b, k, m)."""
+    return Work(mac=product(B=self[0]) * _matrix(self, mat2))
+
+
+@formula("aten::baddbmm", "aten::baddbmm_")
+def baddbmm(batch1: Shape, batch2: Shape, out: Shape) -> Work:
+    """Returns the work of input + (b, n, k) @ (b, k, m)."""
+    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2), add=elements(out))
+
+
+@formula("aten::addbmm", "aten::addbmm_")
+def addbmm(batch1: Shape, batch2: Shape, out: Shape) -> Work:
+    """Returns the work of input + Σ over b of (b, n, k) @ (b, k, m); the sum over b is part of the inner product."""
+    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2), add=elements(out))
+
+
+@formula("aten::mv")
+def mv(self: Shape) -> Work:
+    """Returns the work of (n, k) @ (k)."""
+    return Work(mac=product(rows=self[0], **{"in": self[1]}))
+
+
+@formula("aten::addmv", "aten::addmv_")
+def addmv(mat: Shape) -> Work:
+    """Returns the work of bias + (n, k) @ (k)."""
+    return Work(mac=product(rows=mat[0], **{"in": mat[1]}), add=product(rows=mat[0]))
+
+
+@formula("aten::dot", "aten::vdot")
+def dot(self: Shape) -> Work:
+    """Returns the work of (k) · (k)."""
+    return Work(mac=product(**{"in": self[0]}))
+
+
+@formula("aten::addr", "aten::addr_")
+def addr(vec1: Shape, vec2: Shape) -> Work:
+    """Returns the work of input + outer(n, m), a matrix product with k = 1."""
+    return Work(mac=product(rows=vec1[0], out=vec2[0]), add=product(rows=vec1[0], out=vec2[0]))
+
+
+@formula("aten::linear", "aten::mkldnn_linear", "aten::_mkldnn_linear_pointwise")
+def linear(input: Shape, weight: Shape, bias: Shape | None, out: Shape) -> Work:
+    """Returns rows·in·out MACs, and one addition per biased output; `weight` is (out, in)."""
+    mac = elements(input[:-1], "rows") * product(**{"in": weight[-1], "out": weight[0]})
+    return Work(mac=mac, add=elements(out)) if bias is not None else Work(mac=mac)
+
+
+@formula("aten::_trilinear")
+def trilinear(i1: Shape, i2: Shape, i3: Shape, out: Shape) -> Work:
+    """Returns the work of nn.Bilinear's kernel: x₁ᵀ A x₂ per output.
+
+    `i1` is (batch, 1, in1, 1) or alike, `i2` (1, out, in1, in2), `i3` (batch, 1, 1, in2): per row and output
+    A x₂... is contracted first over in1 (out·in1·in2), then over in2 (out·in2), the golden value of users.md.
+    """
+    rows = out[0]
+    outputs, first, second = i2[-3], i2[-2], i2[-1]
+    mac = product(rows=rows, out=outputs, in1=first, in2=second) + product(rows=rows, out=outputs, in2=second)
+    return Work(mac=mac)

@@ -1,0 +1,70 @@
+"""Reductions of n elements to m: n−m operations of their kind, and what comes after the sum."""
+
+from __future__ import annotations
+
+import math
+
+from effbench.judge.algebra import Expr, elements, product
+from effbench.judge.work import Work, formula
+from effbench.records import Shape
+
+
+def _rest(shape: Shape, out: Shape) -> Expr:
+    return product(**{"(n−m)": max(math.prod(shape) - math.prod(out), 0)})
+
+
+@formula("aten::sum", "aten::nansum")
+def sum_(self: Shape, out: Shape) -> Work:
+    """Returns n−m additions."""
+    return Work(add=_rest(self, out))
+
+
+@formula("aten::mean", "aten::nanmean")
+def mean(self: Shape, out: Shape) -> Work:
+    """Returns n−m additions and m divisions."""
+    return Work(add=_rest(self, out), div=elements(out))
+
+
+@formula("aten::prod")
+def prod(self: Shape, out: Shape) -> Work:
+    """Returns n−m multiplications."""
+    return Work(mul=_rest(self, out))
+
+
+@formula("aten::amax", "aten::amin", "aten::argmax", "aten::argmin", "aten::max", "aten::min", "aten::aminmax")
+def extremum(self: Shape, other: Shape | None, out: Shape) -> Work:
+    """Returns n−m comparisons; one per output where two tensors are compared element by element."""
+    return Work(cmp=_rest(self, out) if other is None else elements(out))
+
+
+@formula("aten::var", "aten::var_mean")
+def variance(self: Shape, out: Shape) -> Work:
+    """Returns the work of the mean (n−m add, m div), n differences, n squares, n−m add and m div."""
+    rest, n, m = _rest(self, out), elements(self), elements(out)
+    return Work(add=rest + n + rest, mul=n, div=m + m)
+
+
+@formula("aten::std", "aten::std_mean")
+def deviation(self: Shape, out: Shape) -> Work:
+    """Returns the work of the variance and one root per output."""
+    return variance(self, out) + Work(special=elements(out))
+
+
+@formula("aten::linalg_vector_norm", "aten::norm")
+def vector_norm(self: Shape, out: Shape) -> Work:
+    """Returns the work of (Σ |x|ᵖ)^(1/p) for p = 2: n mul, n−m add, m roots."""
+    return Work(mul=elements(self), add=_rest(self, out), special=elements(out))
+
+
+@formula("aten::logsumexp")
+def logsumexp(self: Shape, out: Shape) -> Work:
+    """Returns the work of max + log Σ exp(x − max)."""
+    n, m, rest = elements(self), elements(out), _rest(self, out)
+    return Work(cmp=rest, add=n + rest + m, special=n + m)
+
+
+@formula("aten::cumsum", "aten::cumsum_")
+def cumsum(self: Shape, dim: int) -> Work:
+    """Returns d−1 additions per row of d along `dim`."""
+    size = self[dim] if self else 1
+    return Work(add=product(**{"(n−rows)": math.prod(self) - math.prod(self) // max(size, 1)}))

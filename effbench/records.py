@@ -1,0 +1,266 @@
+"""The facts effbench stores. Frozen, plain, importable without torch.
+
+A `Trace` says what a model did for one input; a `Record` gathers all that is known of one model. What is
+derived from them (counts, scores, ranks) is never stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+SCHEMA = 1
+
+Shape = tuple[int, ...]
+Attr = None | bool | int | float | str | tuple["Attr", ...]
+"""A non-tensor argument or hyper-parameter: plain values and tuples of them."""
+
+Ids = int | tuple[int, ...]
+"""One value id, or those of a list of tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader of a number must know: `subject` is the module, op or option it is about."""
+
+    code: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One tensor seen during a forward pass.
+
+    Tensors that share memory have the same `storage`; `nbytes` is the size of that storage in bytes.
+    """
+
+    id: int
+    shape: Shape
+    strides: Shape
+    dtype: str
+    storage: int
+    nbytes: int
+
+    @property
+    def numel(self) -> int:
+        """Returns the number of elements."""
+        total = 1
+        for size in self.shape:
+            total *= size
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One call of a dispatcher op.
+
+    Attributes:
+        op: name without overload, such as "aten::convolution".
+        tags: torch's own tags of the op, such as "pointwise".
+        is_view: every output shares memory with an input by the op's schema.
+        mutates: names of the arguments that the op writes to.
+        module: path of the innermost module running; "" is the model itself.
+        inputs: value ids by the schema's argument name; absent tensors are left out.
+        outputs: value ids of the tensors returned.
+        attrs: every other argument by the schema's name, defaults filled in.
+        frees: storages that died between the op before and this one.
+    """
+
+    op: str
+    tags: tuple[str, ...]
+    is_view: bool
+    mutates: tuple[str, ...]
+    module: str
+    inputs: Mapping[str, Ids]
+    outputs: tuple[int, ...]
+    attrs: Mapping[str, Attr]
+    frees: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of a module, in the order in which the calls returned.
+
+    Attributes:
+        path: the module's first path in the model; "" is the model itself.
+        type: fully qualified class name.
+        inputs: value ids of the tensors among the positional and keyword arguments.
+        outputs: value ids of the tensors returned; nested containers are flattened.
+        output_kind: "tensor", "sequence" (tuple or list), "mapping", "none" or "other".
+        attrs: the module's plain public attributes (hyper-parameters).
+    """
+
+    path: str
+    type: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_kind: str
+    attrs: Mapping[str, Attr]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """One path of the module tree; a shared module stands at each of its paths with one `identity`.
+
+    Attributes:
+        bases: torch.nn classes among its ancestors, nearest first, itself included.
+        params: names of its own parameters, children's left out: (local name, name in `Trace.params`).
+    """
+
+    path: str
+    identity: int
+    type: str
+    bases: tuple[str, ...]
+    children: tuple[str, ...]
+    params: tuple[tuple[str, str], ...]
+    attrs: Mapping[str, Attr]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One name of a parameter; `alias_of` is the name that the same tensor was met under first."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    trainable: bool
+    nbytes: int
+    alias_of: str | None = None
+
+    @property
+    def numel(self) -> int:
+        """Returns the number of elements."""
+        total = 1
+        for size in self.shape:
+            total *= size
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One registered buffer."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One tensor given to the model; `name` is its keyword or, in a container, its place; else None."""
+
+    name: str | None
+    shape: Shape
+    dtype: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one forward pass of a model did: the facts that every count is computed from.
+
+    Attributes:
+        failed: one line saying what raised and where; None for a complete pass.
+    """
+
+    inputs: tuple[Input, ...]
+    values: tuple[Value, ...]
+    ops: tuple[OpCall, ...]
+    modules: tuple[ModuleCall, ...]
+    tree: tuple[TreeNode, ...]
+    params: tuple[Param, ...]
+    buffers: tuple[Buffer, ...]
+    notes: tuple[Note, ...] = ()
+    failed: str | None = None
+
+    @property
+    def batch(self) -> int:
+        """Returns the first dimension of the first input that has one, else 1."""
+        return next((item.shape[0] for item in self.inputs if item.shape), 1)
+
+    def digest(self) -> str:
+        """Returns a name for the content: 16 hexadecimal digits, the same for equal traces."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFigure:
+    """A stated error or quality: `unit` is fraction, percent, pixels, … and is never left out."""
+
+    value: float
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CostFigure:
+    """A stated cost: `unit` is MAC or FLOP with an optional K, M, G or T; `convention` says how it was counted."""
+
+    value: float
+    unit: str
+    convention: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFigure:
+    """A stated score: the name of its formula and of the error it reads."""
+
+    name: str
+    error: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryFigure:
+    """A published torchsummary report.
+
+    `layers` holds (layer, output shape as printed, parameters); `table` names a CSV file with the same columns
+    that lies beside the suite.
+    """
+
+    rows: int
+    input_mb: float
+    forward_backward_mb: float
+    params_mb: float
+    total_mb: float
+    table: str | None = None
+    layers: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Figures that a document states of a model; each may be missing."""
+
+    params: int | None = None
+    cost: CostFigure | None = None
+    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
+    score: ScoreFigure | None = None
+    summary: SummaryFigure | None = None
+    conditions: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one model; a stage that was not run is None or empty.
+
+    Attributes:
+        name: what tables call it.
+        spec: where the model comes from; None for a published row without code.
+        trace: digest of its trace, stored beside the record.
+        errors: stated by the user (`--error name=value:unit`).
+        published: stated by a document.
+    """
+
+    name: str
+    spec: str | None = None
+    trace: str | None = None
+    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
+    published: Published | None = None
+    notes: tuple[Note, ...] = ()
+    schema: int = SCHEMA
