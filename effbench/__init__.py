@@ -1,0 +1,78 @@
+"""effbench: what a PyTorch model costs, how wrong it is, and which model is the best trade.
+
+    import effbench as eb
+    p = eb.profile(model, (x,))
+    print(p.params, p.macs, p.flops)
+    print(p.explain())
+
+Names are imported when first used: `import effbench` loads neither torch nor pandas.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from effbench.api import (
+        assert_budget,
+        check,
+        load,
+        profile,
+        rank,
+        read_folder,
+        read_published,
+        record,
+    )
+    from effbench.errors import EffbenchError
+    from effbench.judge.algebra import product
+    from effbench.judge.convention import convention
+    from effbench.judge.work import Work, formula
+    from effbench.profiles import Profile
+    from effbench.records import ErrorFigure
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EffbenchError": "effbench.errors",
+    "ErrorFigure": "effbench.records",
+    "Profile": "effbench.profiles",
+    "Work": "effbench.judge.work",
+    "assert_budget": "effbench.api",
+    "check": "effbench.api",
+    "convention": "effbench.judge.convention",
+    "formula": "effbench.judge.work",
+    "load": "effbench.api",
+    "product": "effbench.judge.algebra",
+    "profile": "effbench.api",
+    "rank": "effbench.api",
+    "read_folder": "effbench.api",
+    "read_published": "effbench.api",
+    "record": "effbench.api",
+}
+
+__all__ = [
+    "EffbenchError",
+    "ErrorFigure",
+    "Profile",
+    "Work",
+    "assert_budget",
+    "check",
+    "convention",
+    "formula",
+    "load",
+    "product",
+    "profile",
+    "rank",
+    "read_folder",
+    "read_published",
+    "record",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'effbench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,11 +1,11 @@
 """The errors that effbench raises on purpose.
 
-    EffbenchError            any of them; `exit_code` is what the command line ends with
-    ├── InputError           2  the call or an input is wrong: what, where, what to do
-    │   └── UnknownName      2  a name that is not registered; names near it are suggested
-    ├── ModelError           2  the model's own code raised; says which module and how
-    ├── CheckFailed          1  a check or a budget was not met
-    └── Incomplete           3  done, but something stays unknown (only where the caller asked for strictness)
+EffbenchError            any of them; `exit_code` is what the command line ends with
+├── InputError           2  the call or an input is wrong: what, where, what to do
+│   └── UnknownName      2  a name that is not registered; names near it are suggested
+├── ModelError           2  the model's own code raised; says which module and how
+├── CheckFailed          1  a check or a budget was not met
+└── Incomplete           3  done, but something stays unknown (only where the caller asked for strictness)
 """
 
 from __future__ import annotations
@@ -36,7 +36,16 @@ class UnknownName(InputError):
 
 
 class ModelError(EffbenchError):
-    """The model's own code raised while effbench built or ran it."""
+    """The model's own code raised while effbench built or ran it.
+
+    Attributes:
+        trace: what was recorded until then (an `effbench.records.Trace`); None where nothing ran.
+    """
+
+    def __init__(self, message: str, trace: object = None) -> None:
+        """Keeps the partial trace beside the message."""
+        super().__init__(message)
+        self.trace = trace
 
 
 class CheckFailed(EffbenchError):

@@ -10,8 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 SCHEMA = 1
+
+STRICT: Mapping[str, str] = {"extra": "forbid"}
+"""Read by pydantic when a record comes from a file that people write: a misspelt key is an error."""
 
 Shape = tuple[int, ...]
 Attr = None | bool | int | float | str | tuple["Attr", ...]
@@ -66,7 +70,7 @@ class OpCall:
         inputs: value ids by the schema's argument name; absent tensors are left out.
         outputs: value ids of the tensors returned.
         attrs: every other argument by the schema's name, defaults filled in.
-        frees: storages that died between the op before and this one.
+        frees: storages that died after this op and before the next.
     """
 
     op: str
@@ -192,6 +196,7 @@ class Trace:
 class ErrorFigure:
     """A stated error or quality: `unit` is fraction, percent, pixels, … and is never left out."""
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     value: float
     unit: str
     note: str = ""
@@ -201,6 +206,7 @@ class ErrorFigure:
 class CostFigure:
     """A stated cost: `unit` is MAC or FLOP with an optional K, M, G or T; `convention` says how it was counted."""
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     value: float
     unit: str
     convention: str
@@ -211,6 +217,7 @@ class CostFigure:
 class ScoreFigure:
     """A stated score: the name of its formula and of the error it reads."""
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     name: str
     error: str
     value: float
@@ -224,6 +231,7 @@ class SummaryFigure:
     that lies beside the suite.
     """
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     rows: int
     input_mb: float
     forward_backward_mb: float
@@ -237,6 +245,7 @@ class SummaryFigure:
 class Published:
     """Figures that a document states of a model; each may be missing."""
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     params: int | None = None
     cost: CostFigure | None = None
     errors: Mapping[str, ErrorFigure] = field(default_factory=dict)

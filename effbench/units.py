@@ -117,9 +117,7 @@ def parse_cost(value: float, unit: str) -> int:
     digits = str(int(value)) if hasattr(value, "__index__") else repr(float(value))
     count = Fraction(digits) * factor
     if count.denominator != 1:
-        raise ValueError(
-            f"{digits} {unit} is not a whole number of {unit_of(unit)[0].value}s: check its unit"
-        )
+        raise ValueError(f"{digits} {unit} is not a whole number of {unit_of(unit)[0].value}s: check its unit")
     return count.numerator
 
 

@@ -1,0 +1,52 @@
+"""The command line: arguments, printing, exit codes; nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process with its exit code.
+
+    0 done; 1 a check failed; 2 the call or an input is wrong (one line on standard error); 3 incomplete.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    sys.exit(_run([word for word in words if word != "--debug"], debug))
+
+
+def _run(words: list[str], debug: bool) -> int:
+    from typer.exceptions import TyperException
+
+    from effbench.cli.app import app
+    from effbench.errors import EffbenchError, one_line
+
+    try:
+        return app(words, prog_name="effbench", standalone_mode=False) or 0
+    except EffbenchError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except TyperException as error:
+        return _fail(f"{error.format_message().rstrip('.')}; see effbench --help", 2, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, debug=False)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _fail(f"this is a fault in effbench: {one_line(error)}; --debug shows where", 2, debug)
+
+
+def _fail(text: str, code: int, debug: bool) -> int:
+    """Returns the code after saying why in one line; with `debug` the traceback comes first."""
+    from effbench.report.table import visible
+
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    red: Callable[[str], str] = "\x1b[31m{}\x1b[0m".format if sys.stderr.isatty() else str
+    sys.stderr.write(f"{red('effbench:')} {visible(' '.join(text.split()))}\n")
+    return code

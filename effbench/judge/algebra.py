@@ -25,7 +25,8 @@ class Factor:
     @property
     def number(self) -> int:
         """Returns the value raised to the power."""
-        return self.value**self.power
+        number: int = self.value**self.power
+        return number
 
     def text(self, base: str) -> str:
         """Returns the base with the power as a superscript."""
@@ -75,9 +76,7 @@ class Expr:
         counts: dict[Product, int] = {}
         for term in self.terms:
             counts[term] = counts.get(term, 0) + 1
-        return Expr(
-            tuple(term if count == 1 else (Factor(count, "calls"), *term) for term, count in counts.items())
-        )
+        return Expr(tuple(term if count == 1 else (Factor(count, "calls"), *term) for term, count in counts.items()))
 
 
 ZERO = Expr()

@@ -13,19 +13,17 @@ def peak_activation_bytes(trace: Trace) -> int:
     """
     sizes = {value.storage: value.nbytes for value in trace.values}
     alive = {trace.values[item.value].storage for item in trace.inputs}
-    held = {value.storage for value in trace.values} - {
-        trace.values[number].storage for call in trace.ops for number in call.outputs
-    }
+    met = set(alive)  # a storage that an op is given before any op returned it is a parameter's or a buffer's
     now = peak = sum(sizes[storage] for storage in alive)
     for call in trace.ops:
-        for number in call.outputs:
-            storage = trace.values[number].storage
-            if storage not in alive and storage not in held:
-                alive.add(storage)
-                now += sizes[storage]
+        for ids in call.inputs.values():
+            met.update(trace.values[number].storage for number in ((ids,) if isinstance(ids, int) else ids))
+        made = {trace.values[number].storage for number in call.outputs} - met
+        met |= made
+        alive |= made
+        now += sum(sizes[storage] for storage in made)
         peak = max(peak, now)
-        for storage in call.frees:
-            if storage in alive:
-                alive.remove(storage)
-                now -= sizes[storage]
+        freed = alive.intersection(call.frees)
+        alive -= freed
+        now -= sum(sizes[storage] for storage in freed)
     return peak

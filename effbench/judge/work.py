@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from effbench.errors import InputError
 from effbench.judge.algebra import ZERO, Expr, product
@@ -42,13 +42,14 @@ class Work:
 
     def __add__(self, other: Work) -> Work:
         """Returns the work of both, done by one op."""
-        sums = (getattr(self, kind) + getattr(other, kind) for kind in KINDS)
-        return Work(*sums, activations=other.activations if self.activations is None else self.activations)
+        sums = {kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS}
+        return Work(**sums, activations=other.activations if self.activations is None else self.activations)
 
 
 NO_WORK = Work()
 
 FormulaFunction = Callable[..., "Work | int"]
+Function = TypeVar("Function", bound=FormulaFunction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Formula:
 formulas: Registry[Formula] = Registry("op formula")
 
 
-def formula(*ops: str) -> Callable[[FormulaFunction], FormulaFunction]:
+def formula(*ops: str) -> Callable[[Function], Function]:
     """Returns a decorator that registers a formula for each op, named as in "aten::mm".
 
     Raises:
@@ -78,7 +79,7 @@ def formula(*ops: str) -> Callable[[FormulaFunction], FormulaFunction]:
         if "::" not in op:
             raise InputError(f"op {op!r} lacks its namespace: write it as {'aten::' + op!r} or 'mylib::{op}'")
 
-    def enter(function: FormulaFunction) -> FormulaFunction:
+    def enter(function: Function) -> Function:
         entry = Formula(function, tuple(inspect.signature(function).parameters))
         for op in ops:
             formulas.add(op, entry)

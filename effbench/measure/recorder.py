@@ -22,6 +22,9 @@ from effbench.measure.plain import class_name, dtype_name, hyper_parameters, pla
 from effbench.records import Attr, Ids, ModuleCall, OpCall, Value
 
 
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
 class _OpInfo(NamedTuple):
     """What an op's schema says, read once per overload."""
 
@@ -58,11 +61,12 @@ class Recorder:
         self._values: list[Value] = []
         self._tensors: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._storages: dict[int, int] = {}
-        self._storage_refs: list[weakref.ref[torch.UntypedStorage]] = []
+        self._storage_refs: list[weakref.ref[torch.UntypedStorage] | None] = []
         self._ops: list[_RawOp] = []
         self._calls: list[ModuleCall] = []
         self._stack: list[_Frame] = [_Frame(nn.Module(), "")]
         self._muted = 0
+        self._open = False
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -104,10 +108,12 @@ class Recorder:
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module, with_kwargs=True),
         )
+        self._open = True
         try:
             with _attention_whole(self), _Ops(self):
                 yield
         finally:
+            self._open = False
             for hook in hooks:
                 hook.remove()
 
@@ -121,9 +127,7 @@ class Recorder:
         number = len(self._values)
         storage, nbytes = self._storage_of(tensor)
         strides = tuple(tensor.stride()) if tensor.layout is torch.strided else ()
-        self._values.append(
-            Value(number, tuple(tensor.shape), strides, dtype_name(tensor.dtype), storage, nbytes)
-        )
+        self._values.append(Value(number, tuple(tensor.shape), strides, dtype_name(tensor.dtype), storage, nbytes))
         self._tensors[id(tensor)] = (weakref.ref(tensor), number)
         return number
 
@@ -132,7 +136,7 @@ class Recorder:
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):
-            self._storage_refs.append(weakref.ref(torch.UntypedStorage()))
+            self._storage_refs.append(None)
             return len(self._storage_refs) - 1, tensor.numel() * tensor.element_size()
         key = storage._cdata
         number = self._storages.get(key)
@@ -144,7 +148,7 @@ class Recorder:
     def _on_death(self, key: int, number: int) -> Callable[[object], None]:
         def note(_: object) -> None:
             self._storages.pop(key, None)
-            if self._ops:
+            if self._ops and self._open:  # what dies when the pass is over was not freed by the model
                 self._ops[-1].frees.append(number)
 
         return note
@@ -220,21 +224,21 @@ class _Ops(TorchDispatchMode):
         kwargs = kwargs or {}
         recorder = self._recorder
         # Under inference_mode composite ops (linear, matmul) arrive whole; elsewhere they arrive taken apart.
-        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+        # Asked of the dispatcher itself: PyTorch also has composites in Python for tracing, such as an upsampling by
+        # index arithmetic, which no eager call runs.
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
-                parts = func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         result = func(*args, **kwargs)
         recorder.record_op(recorder.info_of(func), args, kwargs, result)
         return result
 
 
-class _DirectAttention(TorchFunctionMode):
+class _DirectAttention(TorchFunctionMode):  # type: ignore[no-untyped-call]
     """Sees attention called under a name that was imported from torch before the recording began."""
 
     def __init__(self, original: Any, whole: Callable[..., Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._original = original
         self._whole = whole
 

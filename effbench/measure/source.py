@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
-Build = Callable[[str], nn.Module]
+Build: TypeAlias = "Callable[[str], nn.Module]"
 """Returns the model, its tensors on the named device ("meta" or "cpu")."""
 
 

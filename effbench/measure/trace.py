@@ -180,9 +180,7 @@ def _place(path: str, paths: dict[nn.Module, str]) -> str:
     return f"{path} ({kind})" if path else f"forward of {kind}"
 
 
-def _uncalled(
-    tree: tuple[TreeNode, ...], calls: tuple[ModuleCall, ...], failed: str | None
-) -> Iterator[Note]:
+def _uncalled(tree: tuple[TreeNode, ...], calls: tuple[ModuleCall, ...], failed: str | None) -> Iterator[Note]:
     """Gives a Note naming the modules with parameters that forward never called."""
     if failed is not None:
         return

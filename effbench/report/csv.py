@@ -54,9 +54,9 @@ def _line(cells: Iterable[Cell]) -> str:
     # The csv module does not know of comments, so a "#" does not make it quote.
     hashed = any(isinstance(value, str) and "#" in value for value in values)
     buffer = StringIO()
-    csv.writer(
-        buffer, quoting=csv.QUOTE_NONNUMERIC if hashed else csv.QUOTE_MINIMAL, lineterminator="\n"
-    ).writerow(values)
+    csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC if hashed else csv.QUOTE_MINIMAL, lineterminator="\n").writerow(
+        values
+    )
     return buffer.getvalue()
 
 

@@ -27,9 +27,7 @@ _TEXT = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "]": "{]}",
     "*": "{*}",
 }
-_TOKEN = re.compile(
-    f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+|([-,'])(?=\\1)|[{re.escape(''.join((*_MATH, *_TEXT)))}]"
-)
+_TOKEN = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+|([-,'])(?=\\1)|[{re.escape(''.join((*_MATH, *_TEXT)))}]")
 _HEADER = r"% needs \usepackage{booktabs}; UTF-8 input; letters beyond Latin also need lualatex or xelatex"
 
 

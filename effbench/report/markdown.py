@@ -28,8 +28,7 @@ _LINE_START = re.compile(r"^(?=[#+=-])|^(?P<digits>\d+)(?=[.)](?:\s|$))")
 def render_markdown(report: Report, terminal: Terminal | None = None) -> str:
     """Returns the report as GitHub-flavoured Markdown; totals are bold, texts are code blocks."""
     blocks = [
-        "\n\n".join(_table_parts(block)) if isinstance(block, Table) else _code(block.lines)
-        for block in report.blocks
+        "\n\n".join(_table_parts(block)) if isinstance(block, Table) else _code(block.lines) for block in report.blocks
     ]
     if report.notes:
         blocks.append(_items(f"note: {note_line(note)}" for note in report.notes))

@@ -146,10 +146,7 @@ def _fit(written: Grid, width: int) -> list[int]:
     room = width - GAP * (len(widths) - 1)
     name = _name_column(written.columns)
     comfortable = _floors(written)
-    tight = [
-        4 if column.align == "left" else floor
-        for column, floor in zip(written.columns, comfortable, strict=True)
-    ]
+    tight = [4 if column.align == "left" else floor for column, floor in zip(written.columns, comfortable, strict=True)]
     for floors in (comfortable, tight, [1] * len(widths)):
         while sum(widths) > room and any(map(int.__gt__, widths, floors)):
             shrinkable = [index for index, floor in enumerate(floors) if widths[index] > floor]
@@ -168,8 +165,7 @@ def _grid_lines(written: Grid, width: int) -> Iterator[list[Piece]]:
     yield rule
     for cells in written.body:
         styles = [
-            _style(cell, column, i == name)
-            for i, (cell, column) in enumerate(zip(cells, written.columns, strict=True))
+            _style(cell, column, i == name) for i, (cell, column) in enumerate(zip(cells, written.columns, strict=True))
         ]
         yield from _row_lines(cells, styles, written.columns, widths)
     if written.foot:

@@ -13,7 +13,11 @@ from effbench.units import Unit
 WEIGHTS = Weights(MappingProxyType({"mac": 2, "add": 1, "mul": 1, "div": 1, "special": 1, "cmp": 1}), MOVES_DATA)
 
 
-@convention("full", Unit.FLOP, "2 per MAC and 1 per add, mul, div, compare and special function; data movement is free")
+@convention(
+    "full",
+    Unit.FLOP,
+    "2 per MAC and 1 per add, mul, div, compare and special function; data movement is free",
+)
 def full(trace: Trace) -> Iterable[Cost]:
     """Gives the FLOPs of every op call."""
     return weigh(trace, WEIGHTS)

@@ -9,7 +9,11 @@ from effbench.records import Trace
 from effbench.units import Unit
 
 
-@convention("macs", Unit.MAC, "multiply-accumulates of convolutions, matrix products and attention; FLOPs are 2 × MACs")
+@convention(
+    "macs",
+    Unit.MAC,
+    "multiply-accumulates of convolutions, matrix products and attention; FLOPs are 2 × MACs",
+)
 def macs(trace: Trace) -> Iterable[Cost]:
     """Gives the MACs of every op call."""
     return weigh(trace, MACS_ONLY)

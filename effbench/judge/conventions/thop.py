@@ -23,8 +23,8 @@ Rule = Callable[[Mapping[str, Any], Shape, Shape], Expr]
 
 def _convolution(attrs: Mapping[str, Any], given: Shape, out: Shape) -> Expr:
     # The second dimension of the input is taken for its channels and the output is walked, transposed or not.
-    return elements(out, "out") * product(**{"Cin/g": given[1] // attrs["groups"]}) * repeated(
-        "k", attrs["kernel_size"]
+    return (
+        elements(out, "out") * product(**{"Cin/g": given[1] // attrs["groups"]}) * repeated("k", attrs["kernel_size"])
     )
 
 
@@ -57,7 +57,7 @@ def _softmax(attrs: Mapping[str, Any], given: Shape, out: Shape) -> Expr:
 def _adaptive_average(attrs: Mapping[str, Any], given: Shape, out: Shape) -> Expr:
     # in/out is a double there and the product is cut to an integer at the end.
     window = math.prod(size / steps for size, steps in zip(given[2:], out[2:], strict=True)) + 1
-    if window.is_integer():
+    if window == int(window):
         return elements(out) * product(**{"(k+1)": int(window)})
     return product(cut=int(window * math.prod(out)))
 
@@ -129,12 +129,21 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         f"{_NN}.rnn.LSTM": _recurrent(_lstm_gates),
         **{
             f"{_NN}.{name}": _nothing
-            for name in (
-                "padding.ZeroPad2d activation.ReLU activation.ReLU6 activation.LeakyReLU dropout.Dropout "
-                "container.Sequential pixelshuffle.PixelShuffle "
-                "pooling.MaxPool1d pooling.MaxPool2d pooling.MaxPool3d "
-                "pooling.AdaptiveMaxPool1d pooling.AdaptiveMaxPool2d pooling.AdaptiveMaxPool3d"
-            ).split()
+            for name in [
+                "padding.ZeroPad2d",
+                "activation.ReLU",
+                "activation.ReLU6",
+                "activation.LeakyReLU",
+                "dropout.Dropout",
+                "container.Sequential",
+                "pixelshuffle.PixelShuffle",
+                "pooling.MaxPool1d",
+                "pooling.MaxPool2d",
+                "pooling.MaxPool3d",
+                "pooling.AdaptiveMaxPool1d",
+                "pooling.AdaptiveMaxPool2d",
+                "pooling.AdaptiveMaxPool3d",
+            ]
         },
     }
 )
@@ -189,5 +198,3 @@ def _times_added(tree: Iterable[TreeNode]) -> dict[str, int]:
 
     visit("", False)
     return {first[identity]: count * summed.get(identity, 0) for identity, count in hooked.items()}
-
-

@@ -48,14 +48,40 @@ TABLE: dict[str, PerElement] = {
     # special functions
     **{
         name: PerElement(special=1)
-        for name in (
-            "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt erf erfc erfinv tanh pow sin cos tan asin acos atan "
-            "atan2 sinh cosh asinh acosh atanh lgamma digamma"
-        ).split()
+        for name in [
+            "exp",
+            "exp2",
+            "expm1",
+            "log",
+            "log2",
+            "log10",
+            "log1p",
+            "sqrt",
+            "rsqrt",
+            "erf",
+            "erfc",
+            "erfinv",
+            "tanh",
+            "pow",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "atan2",
+            "sinh",
+            "cosh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "lgamma",
+            "digamma",
+        ]
     },
     "hypot": PerElement(mul=2, add=1, special=1),
     # comparisons
-    **{name: PerElement(cmp=1) for name in "eq ne lt le gt ge maximum minimum fmax fmin".split()},
+    **{name: PerElement(cmp=1) for name in ["eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin"]},
     "clamp": PerElement(cmp=2),
     "clip": PerElement(cmp=2),
     "clamp_min": PerElement(cmp=1),
@@ -82,14 +108,33 @@ TABLE: dict[str, PerElement] = {
     "hardshrink": PerElement(cmp=1),
     "softshrink": PerElement(cmp=2, add=1),
     # selections, roundings, logic: no arithmetic
-    **{
-        name: NOTHING
-        for name in (
-            "where masked_fill logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or "
-            "bitwise_xor isnan isinf isfinite floor ceil round trunc fill zero bitwise_left_shift "
-            "bitwise_right_shift nan_to_num"
-        ).split()
-    },
+    **dict.fromkeys(
+        [
+            "where",
+            "masked_fill",
+            "logical_not",
+            "logical_and",
+            "logical_or",
+            "logical_xor",
+            "bitwise_not",
+            "bitwise_and",
+            "bitwise_or",
+            "bitwise_xor",
+            "isnan",
+            "isinf",
+            "isfinite",
+            "floor",
+            "ceil",
+            "round",
+            "trunc",
+            "fill",
+            "zero",
+            "bitwise_left_shift",
+            "bitwise_right_shift",
+            "nan_to_num",
+        ],
+        NOTHING,
+    ),
 }
 """Operations per element by op; the in-place forms (`relu_`) count the same."""
 

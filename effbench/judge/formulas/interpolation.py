@@ -9,9 +9,7 @@ from effbench.records import Shape
 
 def _weighted_sum(out: Shape, neighbours: int) -> Work:
     """Returns m multiplications and m−1 additions per output."""
-    return Work(
-        mul=elements(out) * product(m=neighbours), add=elements(out) * product(**{"(m−1)": neighbours - 1})
-    )
+    return Work(mul=elements(out) * product(m=neighbours), add=elements(out) * product(**{"(m−1)": neighbours - 1}))
 
 
 @formula(

@@ -28,7 +28,7 @@ def batch_norm_eval(input: Shape) -> Work:
 )
 def batch_norm(input: Shape, weight: Shape | None, training: bool | None, train: bool | None) -> Work:
     """Returns x·a + b with fixed statistics, else the work of normalising each channel over the batch."""
-    if not (training or train or training is None and train is None):
+    if not (training or train or (training is None and train is None)):
         return batch_norm_eval(input)
     return _normalise(input, groups=input[1], affine=weight is not None)
 

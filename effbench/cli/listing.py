@@ -1,0 +1,74 @@
+"""What `effbench list KIND` says of each registered name, without loading torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from effbench.errors import UnknownName
+
+Rows = Sequence[Mapping[str, str]]
+
+
+def entries(kind: str) -> Rows:
+    """Returns name and one line about each registered thing of a kind.
+
+    Raises:
+        UnknownName: no such kind.
+    """
+    listing = _LISTINGS.get(kind)
+    if listing is None:
+        raise UnknownName("kind", kind, _LISTINGS)
+    return listing()
+
+
+def _first_line(item: object) -> str:
+    return (item.__doc__ or "").strip().partition("\n")[0]
+
+
+def _conventions() -> Rows:
+    import effbench.judge.conventions  # noqa: F401  fills the table
+    from effbench.judge.convention import conventions
+
+    return [
+        {"name": name, "unit": item.unit.value, "about": f"{item.unit.value}: {item.about}"}
+        for name, item in conventions.items()
+    ]
+
+
+def _ops() -> Rows:
+    import effbench.judge.formulas  # noqa: F401  fills the table
+    from effbench.judge.free import MOVES_DATA, NO_INNER_PRODUCT
+    from effbench.judge.work import formulas
+
+    rows = {name: _first_line(item.function) for name, item in formulas.items()}
+    rows |= {name: f"free: {reason}" for name, reason in MOVES_DATA.items()}
+    rows |= {name: f"no MACs: {reason}" for name, reason in NO_INNER_PRODUCT.items()}
+    return [{"name": name, "about": about} for name, about in sorted(rows.items())]
+
+
+def _loaders() -> Rows:
+    import effbench.measure.loaders  # noqa: F401  fills the table
+    from effbench.measure.load import loaders
+
+    return [{"name": name, "about": _first_line(item)} for name, item in loaders.items()]
+
+
+def _scores() -> Rows:
+    from effbench.judge.scores import scores
+
+    return [{"name": name, "about": f"{item.formula}, lower is better"} for name, item in scores.items()]
+
+
+def _formats() -> Rows:
+    from effbench.report.table import renderers
+
+    return [{"name": name, "about": _first_line(item)} for name, item in renderers.items()]
+
+
+_LISTINGS: Mapping[str, Callable[[], Rows]] = {
+    "conventions": _conventions,
+    "formats": _formats,
+    "loaders": _loaders,
+    "ops": _ops,
+    "scores": _scores,
+}

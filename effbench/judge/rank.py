@@ -1,0 +1,165 @@
+"""Candidates × Score → Ranking: an order, what each row would need to rise, and who was left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from effbench.judge.scores import Facts, Score
+from effbench.records import ErrorFigure, Note
+
+QUALITIES = frozenset({"accuracy", "precision", "recall", "f1", "top1", "top5"})
+"""Metrics where more is better; their error is 1 − value as a fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model as it enters a ranking.
+
+    Attributes:
+        flops: in the ranking's convention; None where unknown, `obstacle` then says why.
+        error: the asked-for metric as stated; None where nothing states it.
+        source: "published" or "measured", of params and FLOPs.
+    """
+
+    name: str
+    params: int | None
+    flops: int | None
+    error: ErrorFigure | None
+    source: str
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One row of a leaderboard.
+
+    Attributes:
+        break_even: by how much its error must be below that of the row above to tie with it, ln of the cost ratio
+            over the score's error weight; None in the first row.
+        lead: by how much its error is below that of the row above.
+    """
+
+    rank: int
+    name: str
+    params: int
+    flops: int
+    error: float
+    score: float
+    log_score: float
+    source: str
+    break_even: float | None
+    lead: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A model left out, with the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A leaderboard, best first."""
+
+    score: Score
+    metric: str
+    error_name: str
+    unit: str
+    rows: tuple[Ranked, ...]
+    excluded: tuple[Excluded, ...]
+    notes: tuple[Note, ...]
+
+
+def rank(candidates: Sequence[Candidate], score: Score, metric: str) -> Ranking:
+    """Returns the candidates ordered by the logarithm of their score, ties by name.
+
+    Models whose error has another unit than the first one's are left out: their scores could not be compared.
+    """
+    quality = metric in QUALITIES
+    unit = "fraction" if quality else next((c.error.unit for c in candidates if c.error is not None), "")
+    entering: list[tuple[float, Candidate, Facts]] = []
+    excluded: list[Excluded] = []
+    for candidate in candidates:
+        facts = _enter(candidate, metric, unit)
+        if isinstance(facts, str):
+            excluded.append(Excluded(candidate.name, facts))
+        else:
+            entering.append((score.log(facts), candidate, facts))
+    entering.sort(key=lambda entry: (entry[0], entry[1].name))
+    rows = _rows(entering, score)
+    name = f"(1 − {metric})" if quality else metric
+    return Ranking(score, metric, name, unit, rows, tuple(excluded), _notes(entering, score, name, unit))
+
+
+def _enter(candidate: Candidate, metric: str, unit: str) -> Facts | str:
+    """Returns what the score reads of a candidate, or why it cannot be ranked."""
+    stated = candidate.error
+    if stated is None:
+        return f"no {metric}"
+    if not (math.isfinite(stated.value) and stated.value >= 0):
+        return f"its {metric} is {stated.value}: a number from 0 up is needed"
+    if candidate.obstacle:
+        return candidate.obstacle
+    if not candidate.params or not candidate.flops:
+        return "no parameters or FLOPs: the score would be 0"
+    if metric not in QUALITIES:
+        if stated.unit != unit:
+            return f"its {metric} is in {stated.unit}, the ranking is in {unit}"
+        return Facts(candidate.params, candidate.flops, stated.value)
+    if stated.unit not in ("fraction", "percent"):
+        return f"its {metric} is in {stated.unit}, not a fraction or percent"
+    share = stated.value / 100 if stated.unit == "percent" else stated.value
+    return Facts(candidate.params, candidate.flops, 1 - share)
+
+
+def _rows(entering: Sequence[tuple[float, Candidate, Facts]], score: Score) -> tuple[Ranked, ...]:
+    above: list[Facts | None] = [None, *(facts for _, _, facts in entering)]
+    rows: list[Ranked] = []
+    for number, ((log, candidate, facts), better) in enumerate(zip(entering, above, strict=False), start=1):
+        tied = bool(rows) and rows[-1].log_score == log
+        rows.append(
+            Ranked(
+                rank=rows[-1].rank if tied else number,
+                name=candidate.name,
+                params=facts.params,
+                flops=facts.flops,
+                error=facts.error,
+                score=score.value(facts),
+                log_score=log,
+                source=candidate.source,
+                break_even=None if better is None else _break_even(facts, better, score),
+                lead=None if better is None else better.error - facts.error,
+            )
+        )
+    return tuple(rows)
+
+
+def _break_even(facts: Facts, better: Facts, score: Score) -> float:
+    return (score.log_cost(facts) - score.log_cost(better)) / score.error_weight
+
+
+def _notes(entering: Sequence[tuple[float, Candidate, Facts]], score: Score, name: str, unit: str) -> tuple[Note, ...]:
+    """Returns the exchange rate, and a warning where the error hardly weighs."""
+    if not entering:
+        return ()
+    rate = math.log(2) / score.error_weight
+    notes = [Note("exchange-rate", score.name, f"one doubling of cost weighs as much as {rate:.4g} {unit} of {name}")]
+    if len(entering) < 2:
+        return tuple(notes)
+    errors = [facts.error for _, _, facts in entering]
+    costs = [score.log_cost(facts) for _, _, facts in entering]
+    by_error = (max(errors) - min(errors)) * score.error_weight
+    by_cost = max(costs) - min(costs)
+    agree = sum(a <= b for a, b in pairwise(costs)) == len(costs) - 1
+    if unit == "fraction" or by_error < by_cost / 10:
+        text = (
+            f"the error hardly weighs: from best to worst it changes the score by a factor of {math.exp(by_error):.3g}, "
+            f"cost by {math.exp(by_cost):.3g}" + ("; the order is that of cost alone" if agree else "")
+        )
+        notes.append(Note("dead-term", name, text))
+    return tuple(notes)

@@ -1,0 +1,57 @@
+"""Building a model from a class, a factory or an instance, with errors that say what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from effbench.errors import InputError
+from effbench.measure.source import Build, already_built
+
+
+def builder(candidate: object, label: str, args: Mapping[str, Any]) -> Build:
+    """Returns how to build a model from what a spec named.
+
+    Raises:
+        InputError: it is no model, or its arguments do not fit.
+    """
+    if isinstance(candidate, nn.Module):
+        if args:
+            raise InputError(f"{label} is an instance: --arg {next(iter(args))} has nowhere to go; name its class")
+        return already_built(candidate)
+    if not callable(candidate):
+        raise InputError(f"{label} is a {type(candidate).__name__}, not a model: name a class, factory or instance")
+    _check_arguments(candidate, label, args)
+    return lambda device: _build(candidate, label, args, device)
+
+
+def _build(candidate: Callable[..., Any], label: str, args: Mapping[str, Any], device: str) -> nn.Module:
+    with torch.device(device):
+        model = candidate(**args)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{label} returned a {type(model).__name__}, not a model: it must return an nn.Module")
+    return model
+
+
+def _check_arguments(candidate: Callable[..., Any], label: str, args: Mapping[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(candidate).parameters
+    except (TypeError, ValueError):  # a callable written in C has no signature to check
+        return
+    open_ended = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+    unknown = [name for name in args if name not in parameters]
+    if unknown and not open_ended:
+        raise InputError(f"{label} has no argument {unknown[0]!r}: it takes {', '.join(parameters) or 'none'}")
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    missing = [
+        name
+        for name, item in parameters.items()
+        if item.default is item.empty and item.kind not in variadic and name not in args
+    ]
+    if missing:
+        shown = " ".join(f"--arg {name}=…" for name in missing)
+        raise InputError(f"{label} needs {', '.join(missing)}: pass {shown}")

@@ -1,0 +1,176 @@
+"""The only place that opens result files: records as JSON, traces shared by content, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from effbench.errors import InputError
+from effbench.records import SCHEMA, Note, Record, Trace
+
+T = TypeVar("T")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """Returns the text of a file that the user named.
+
+    Raises:
+        InputError: it is missing or is no text; `what` says what was expected there.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such {what}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a {what}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record with its trace, if it has one."""
+
+    record: Record
+    trace: Trace | None
+
+
+class Store:
+    """A folder of records: NAME.json each, and traces/DIGEST.json.gz, one file per distinct content."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, record: Record, trace: Trace | None = None) -> Path:
+        """Returns the path written; the trace, if any, is stored under the record's digest first.
+
+        What the file held of the same model before is kept where the new record says nothing.
+        """
+        if trace is not None and record.trace is not None:
+            self._save_trace(record.trace, trace)
+        path = self.folder / f"{_slug(record.name)}.json"
+        if path.exists():
+            record = merge(_parse(path, Record), record)
+        write_whole(path, _dump(record, Record, indent=2) + b"\n")
+        return path
+
+    def load(self) -> tuple[tuple[Stored, ...], tuple[Note, ...]]:
+        """Returns (records in order of name, a Note per file that is none).
+
+        Raises:
+            InputError: the folder is missing.
+        """
+        if not self.folder.is_dir():
+            raise InputError(f"{self.folder}: no such folder of records")
+        found: list[Stored] = []
+        notes: list[Note] = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                record = _parse(path, Record)
+                if record.schema > SCHEMA:
+                    raise InputError(f"{path}: schema {record.schema} is newer than this effbench's {SCHEMA}")
+                found.append(Stored(record, self._trace(record.trace)))
+            except InputError as error:
+                notes.append(Note("skipped-file", path.name, str(error)))
+        return tuple(found), tuple(notes)
+
+    def _save_trace(self, digest: str, trace: Trace) -> None:
+        path = self._trace_path(digest)
+        if not path.exists():
+            write_whole(path, gzip.compress(_dump(trace, Trace), mtime=0))
+
+    def _trace(self, digest: str | None) -> Trace | None:
+        return None if digest is None else _parse(self._trace_path(digest), Trace)
+
+    def _trace_path(self, digest: str) -> Path:
+        return self.folder / "traces" / f"{digest}.json.gz"
+
+
+def merge(old: Record, new: Record) -> Record:
+    """Returns the new record with the old one's facts where it has none of its own."""
+    return Record(
+        name=new.name,
+        spec=new.spec or old.spec,
+        trace=new.trace or old.trace,
+        errors={**old.errors, **new.errors},
+        published=new.published or old.published,
+        notes=tuple(dict.fromkeys((*old.notes, *new.notes))),
+    )
+
+
+def validated(data: Any, kind: type[T], where: str) -> T:
+    """Returns plain data as a record type.
+
+    Raises:
+        InputError: it does not fit; the first misfit is named.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_misfit(error)}") from None
+
+
+def _parse(path: Path, kind: type[T]) -> T:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        data = path.read_bytes()
+        text = gzip.decompress(data) if path.suffix == ".gz" else data
+        return TypeAdapter(kind).validate_json(text)
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    except ValidationError as error:
+        raise InputError(f"{path}: not a {kind.__name__.lower()} of effbench: {_first_misfit(error)}") from None
+
+
+def _first_misfit(error: Any) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def _dump(item: T, kind: type[T], indent: int | None = None) -> bytes:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).dump_json(item, indent=indent)
+
+
+def _slug(name: str) -> str:
+    """Returns a file name for a model's name; different names may share one only if they differ in odd characters."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "model"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
