@@ -21,7 +21,6 @@ from torch.utils._pytree import tree_leaves
 from effbench.measure.plain import class_name, dtype_name, hyper_parameters, plain
 from effbench.records import Attr, Ids, ModuleCall, OpCall, Value
 
-
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
@@ -219,6 +218,11 @@ class _Ops(TorchDispatchMode):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
         self._recorder = recorder
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Returns False: models are recorded as written, and the guard would import torch._dynamo, 1.2 s here."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

@@ -58,9 +58,9 @@ def _of_same_class(tensor: torch.Tensor, stand_in: torch.Tensor) -> torch.Tensor
 
 
 def _shapeless_like(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    if isinstance(tensor, UninitializedParameter):
-        return UninitializedParameter(tensor.requires_grad, device, tensor.dtype)
-    return UninitializedBuffer(tensor.requires_grad, device, tensor.dtype)
+    kind: Any = type(tensor)
+    fresh: torch.Tensor = kind(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)
+    return fresh
 
 
 @contextmanager
@@ -69,7 +69,8 @@ def same_random_state() -> Iterator[None]:
     numpy = sys.modules.get("numpy")
     python_state, torch_state = random.getstate(), torch.get_rng_state()
     numpy_state = None if numpy is None else numpy.random.get_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda_states = torch.cuda.get_rng_state_all() if on_cuda else []
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from effbench.errors import ModelError, one_line
 from effbench.measure.plain import class_name, dtype_name, hyper_parameters
 from effbench.measure.recorder import Recorder
 from effbench.measure.source import Loaded, ModelInputs
-from effbench.measure.state import Swap, borrowed, private_copy, to_meta
+from effbench.measure.state import Swap, borrowed, is_shapeless, private_copy, same_random_state, to_meta
 from effbench.records import Buffer, Input, ModuleCall, Note, OpCall, Param, Trace, TreeNode, Value
 
 Mode = Literal["eval", "train"]
@@ -31,17 +31,19 @@ def trace(loaded: Loaded, mode: Mode = "eval") -> Trace:
     Raises:
         ModelError: the model's constructor raised.
     """
-    model, obstacle = _build_on_meta(loaded)
-    if model is not None:
-        hollow = _run(model, loaded.inputs, to_meta, mode)
-        if hollow.failed is None:
-            return hollow
-        obstacle = hollow.failed
+    with same_random_state():
+        return _trace(loaded, mode)
+
+
+def _trace(loaded: Loaded, mode: Mode) -> Trace:
+    hollow, obstacle = _run_without_data(loaded, mode)
+    if hollow is not None and hollow.failed is None:
+        return hollow
     try:
         real = loaded.build("cpu")
     except Exception as error:
         raise ModelError(f"{loaded.name}: building the model raised {one_line(error)}") from error
-    if any(tensor.device.type == "meta" for tensor in _own_tensors(real)):
+    if hollow is not None and any(tensor.device.type == "meta" for tensor in _own_tensors(real)):
         return hollow
     full = _run(real, loaded.inputs, private_copy, mode)
     if full.failed is not None:
@@ -50,12 +52,17 @@ def trace(loaded: Loaded, mode: Mode = "eval") -> Trace:
     return replace(full, notes=(*full.notes, Note("real-run", loaded.name, why)))
 
 
-def _build_on_meta(loaded: Loaded) -> tuple[nn.Module | None, str]:
-    """Returns (model, "") or (None, why its constructor cannot run without data)."""
+def _run_without_data(loaded: Loaded, mode: Mode) -> tuple[Trace | None, str]:
+    """Returns the pass on meta tensors, None where none could start, and what stood in its way."""
     try:
-        return loaded.build("meta"), ""
+        model = loaded.build("meta")
     except Exception as error:
         return None, f"its constructor raised {one_line(error)}"
+    try:
+        hollow = _run(model, loaded.inputs, to_meta, mode)
+    except Exception as error:  # a kind of tensor that cannot be emptied
+        return None, f"putting its tensors on meta raised {one_line(error)}"
+    return hollow, hollow.failed or ""
 
 
 def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode) -> Trace:
@@ -63,13 +70,18 @@ def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode) -> Trace
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper around the model as written
     paths = {module: path for path, module in model.named_modules()}
     recorder = Recorder(paths)
-    tree, params, buffers = read_tree(model), read_params(model), read_buffers(model)
     failed = None
-    with borrowed(model, swap, training=mode == "train"), _quiet_and_plain():
+    with _quiet_and_plain(), borrowed(model, swap, training=mode == "train"):
         args, kwargs = tree_map(_tensor_map(swap), (inputs.args, dict(inputs.kwargs)))
+        lazy = any(map(is_shapeless, _own_tensors(model)))
+        if lazy:
+            with suppress(Exception):  # it raises again below, where it is recorded
+                model(*args, **kwargs)
+        tree, params, buffers = read_tree(model), read_params(model), read_buffers(model)
         given = _record_inputs(recorder, args, kwargs)
         for tensor in _own_tensors(model):
-            recorder.value_id(tensor)
+            if not is_shapeless(tensor):
+                recorder.value_id(tensor)
         try:
             with recorder.listening():
                 model(*args, **kwargs)
@@ -77,7 +89,7 @@ def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode) -> Trace
             failed = f"{_place(recorder.innermost, paths)} raised {one_line(error)}"
         del args, kwargs
     parts = (recorder.values, recorder.ops, recorder.calls)
-    notes = (*_uncalled(tree, recorder.calls, failed),)
+    notes = (*_lazy_note(lazy), *_uncalled(tree, recorder.calls, failed))
     return _assemble(given, parts, tree, params, buffers, notes, failed)
 
 
@@ -127,7 +139,7 @@ def read_params(model: nn.Module) -> tuple[Param, ...]:
     first: dict[int, str] = {}
     found: list[Param] = []
     for name, param in model.named_parameters(remove_duplicate=False):
-        lazy = isinstance(param, nn.parameter.UninitializedParameter)
+        lazy = is_shapeless(param)
         known = first.setdefault(id(param), name)
         found.append(
             Param(
@@ -147,6 +159,7 @@ def read_buffers(model: nn.Module) -> tuple[Buffer, ...]:
     return tuple(
         Buffer(name, tuple(item.shape), dtype_name(item.dtype), item.numel() * item.element_size())
         for name, item in model.named_buffers()
+        if not is_shapeless(item)
     )
 
 
@@ -178,6 +191,12 @@ def _place(path: str, paths: dict[nn.Module, str]) -> str:
     """Returns "features.3 (Conv2d)"; the model itself is "forward of Net"."""
     kind = next((type(module).__name__ for module, known in paths.items() if known == path), "module")
     return f"{path} ({kind})" if path else f"forward of {kind}"
+
+
+def _lazy_note(lazy: bool) -> Iterator[Note]:
+    """Gives a Note where the input, and not the constructor, decided how many parameters there are."""
+    if lazy:
+        yield Note("lazy", "model", "parameters of lazy modules took their shapes from this input")
 
 
 def _uncalled(tree: tuple[TreeNode, ...], calls: tuple[ModuleCall, ...], failed: str | None) -> Iterator[Note]:
