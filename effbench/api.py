@@ -19,7 +19,7 @@ from effbench.profiles import Profile
 from effbench.records import CostFigure, ErrorFigure, Note, Published, Record, Trace
 from effbench.store import Store, Stored
 from effbench.suites.plan import Job, Suite, read_suite
-from effbench.suites.published import Verdict
+from effbench.suites.published import Verdict, Witness
 from effbench.suites.published import check as check_jobs
 from effbench.units import Unit, parse_cost, unit_of
 
@@ -223,24 +223,39 @@ def _published_flops(cost: CostFigure | None, convention: str) -> tuple[int | No
     return amount * (2 if unit_of(cost.unit)[0] is Unit.MAC else 1), ""
 
 
-def check(path: Path) -> tuple[Suite, Iterator[tuple[Job, tuple[Verdict, ...]]]]:
+def check(path: Path, witness: Witness | None = None) -> tuple[Suite, Iterator[tuple[Job, tuple[Verdict, ...]]]]:
     """Returns a suite and, job by job as they are recomputed, the verdicts on its published figures.
+
+    With `witness=real_tool`, the tools that the figures were made with are run beside.
 
     Raises:
         InputError: the suite cannot be read, or a model in it cannot be found.
         ModelError: a model of the suite raised.
     """
     suite = read_suite(path)
-    return suite, check_jobs(suite, _tracer())
+    return suite, check_jobs(suite, _trace_job, witness)
 
 
-def _tracer() -> Callable[[Job], Trace]:
-    def trace_job(job: Job) -> Trace:
-        if job.spec is None:
-            raise InputError(f"{job.name}: it has no spec to run")
-        return profile_loaded(load(job.spec, job.args, job.inputs)).trace
+def _trace_job(job: Job) -> Trace:
+    return profile_loaded(_load_job(job)).trace
 
-    return trace_job
+
+def _load_job(job: Job) -> Loaded:
+    if job.spec is None:
+        raise InputError(f"{job.name}: it has no spec to run")
+    return load(job.spec, job.args, job.inputs)
+
+
+def real_tool(job: Job, tool: str) -> int:
+    """Returns the MACs that another tool itself gives for a suite's job.
+
+    Raises:
+        InputError: the tool is unknown, cannot be imported, or raised.
+    """
+    import effbench.measure.peers  # noqa: F401  fills the table of peers
+    from effbench.measure.peer import peers, run_peer
+
+    return run_peer(peers.get(tool), _load_job(job))
 
 
 def gather(sources: Sequence[str], say: Callable[[str], None] = lambda text: None) -> Sources:

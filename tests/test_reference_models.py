@@ -301,12 +301,8 @@ def test_mobilenet_v2_computes_what_torchvisions_does(size: int) -> None:
 
 @pytest.mark.parametrize(("activation", "kind"), [("relu", nn.ReLU), ("relu6", nn.ReLU6)])
 def test_cifar_mobilenet_v2(activation: str, kind: type[nn.Module]) -> None:
-    model = on_meta(
-        load("mobilenet_v2.py").MobileNetV2, num_classes=10, activation=activation, variant="cifar"
-    )
-    assert params(model) == 3504872 - (1280 * 1000 + 1000) + (
-        1280 * 10 + 10
-    )  # the ImageNet net's, but the head
+    model = on_meta(load("mobilenet_v2.py").MobileNetV2, num_classes=10, activation=activation, variant="cifar")
+    assert params(model) == 3504872 - (1280 * 1000 + 1000) + (1280 * 10 + 10)  # the ImageNet net's, but the head
     features = model.get_submodule("features")
     assert features(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 1280, 4, 4)  # 32 / (2 × 2 × 2)
     activations = [type(m) for m in features.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]

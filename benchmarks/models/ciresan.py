@@ -45,9 +45,7 @@ _VARIANTS = {
 class CiresanNet(nn.Module):
     """Seven convolutions (reduced: four) and 2 to 5 linear layers; returns ten scores per 1×28×28 digit."""
 
-    def __init__(
-        self, variant: Literal["plain", "reduced", "residual"] = "plain", linear_layers: int = 3
-    ) -> None:
+    def __init__(self, variant: Literal["plain", "reduced", "residual"] = "plain", linear_layers: int = 3) -> None:
         super().__init__()
         channels, body = _VARIANTS[variant]
         stem = (_conv(1, channels[0]), nn.ReLU(), nn.MaxPool2d(3))  # 28 → 9

@@ -39,9 +39,7 @@ class _SqueezeExcitation(nn.Module):
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.gate = nn.Sequential(
-            nn.Linear(channels, squeezed), nn.SiLU(), nn.Linear(squeezed, channels), nn.Sigmoid()
-        )
+        self.gate = nn.Sequential(nn.Linear(channels, squeezed), nn.SiLU(), nn.Linear(squeezed, channels), nn.Sigmoid())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate: torch.Tensor = self.gate(self.pool(x).flatten(1))
@@ -58,9 +56,7 @@ def _attention(kind: str, inputs: int, hidden: int) -> nn.Module:
 
 
 class _MBConv(nn.Module):
-    def __init__(
-        self, inputs: int, outputs: int, expansion: int, stride: int, *, fused: bool, attention: str
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int, *, fused: bool, attention: str) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.skip = stride == 1 and inputs == outputs

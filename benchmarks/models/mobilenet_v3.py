@@ -90,15 +90,11 @@ class MobileNetV3(nn.Module):
         self.features = nn.Sequential(_conv_bn(3, 16, 3, stride=2), nn.Hardswish())
         inputs = 16
         for kernel, expanded, squeezed, outputs, activation, stride in _BLOCKS:
-            self.features.append(
-                InvertedResidual(inputs, kernel, expanded, squeezed, outputs, activation, stride)
-            )
+            self.features.append(InvertedResidual(inputs, kernel, expanded, squeezed, outputs, activation, stride))
             inputs = outputs
         self.features.extend([_conv_bn(inputs, 576, 1), nn.Hardswish()])
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(
-            nn.Linear(576, 1024), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(1024, num_outputs)
-        )
+        self.head = nn.Sequential(nn.Linear(576, 1024), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(1024, num_outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.head(self.pool(self.features(x)).flatten(1))

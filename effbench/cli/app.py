@@ -166,6 +166,7 @@ def rank(
 @app.command()
 def check(
     suite: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="A suite with published figures.")],
+    peers: Annotated[bool, typer.Option("--peers", help="Run the tools that the figures were made with, too.")] = False,
     format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
@@ -180,7 +181,7 @@ def check(
 
     name = chosen_format(format, output)
     import_plugins(plugin)
-    plan, checked = api.check(suite)
+    plan, checked = api.check(suite, api.real_tool if peers else None)
     verdicts: list[Verdict] = []
     with progress(f"recomputing {plan.suite}", quiet) as say:
         for done, (job, found) in enumerate(checked, start=1):
@@ -194,7 +195,7 @@ def check(
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="ops, conventions, loaders, scores or formats.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="ops, conventions, loaders, peers, scores or formats.")],
     format: Format = None,
     output: Output = None,
     plugin: Plugin = None,

@@ -65,10 +65,18 @@ def _formats() -> Rows:
     return [{"name": name, "about": _first_line(item)} for name, item in renderers.items()]
 
 
+def _peers() -> Rows:
+    import effbench.measure.peers  # noqa: F401  fills the table
+    from effbench.measure.peer import availability
+
+    return [{"name": name, "about": about} for name, about in availability().items()]
+
+
 _LISTINGS: Mapping[str, Callable[[], Rows]] = {
     "conventions": _conventions,
     "formats": _formats,
     "loaders": _loaders,
     "ops": _ops,
+    "peers": _peers,
     "scores": _scores,
 }

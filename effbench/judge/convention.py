@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ import effbench.judge.formulas  # noqa: F401  fills the table of formulas
 from effbench.judge.algebra import ZERO, Expr, total
 from effbench.judge.free import MOVES_DATA, NO_INNER_PRODUCT
 from effbench.judge.work import KINDS, Formula, Work, formulas
-from effbench.records import OpCall, Trace
+from effbench.records import OpCall, Trace, Value
 from effbench.registry import Registry
 from effbench.units import Unit
 
@@ -95,11 +95,19 @@ def weigh(trace: Trace, weights: Weights, table: Registry[Formula] = formulas) -
     """Gives the cost of every op call: its work weighed by kind, nothing where it is free, else unknown."""
     for call in trace.ops:
         entry = table.find(call.op)
-        if entry is not None:
-            amount: Expr | None = weighed(entry.work(call, trace.values), weights.kinds)
-        else:
+        if entry is None:
             amount = ZERO if is_free(call, weights) else None
+        elif _reads_sparse(call, trace.values):
+            amount = None  # formulas are of shapes, and the work is of the non-zero elements
+        else:
+            amount = weighed(entry.work(call, trace.values), weights.kinds)
         yield Cost(call.module, call.op, amount)
+
+
+def _reads_sparse(call: OpCall, values: Sequence[Value]) -> bool:
+    """Returns whether an input has a layout without strides, which `Value.strides` records as none."""
+    given = (number for ids in call.inputs.values() for number in ((ids,) if isinstance(ids, int) else ids))
+    return any(values[number].shape and not values[number].strides for number in given)
 
 
 def is_free(call: OpCall, weights: Weights) -> bool:

@@ -115,7 +115,7 @@ def _param_expr(node: TreeNode, params: Mapping[str, Param]) -> Expr:
     shapes = {name: param.shape for name, param in params.items()}
     weight = shapes.pop("weight", None)
     first = ZERO if weight is None else _weight(node, weight)
-    return total([first, *(_dimensions(shape) for shape in shapes.values())])
+    return total([first, *(_dimensions(shape, name) for name, shape in shapes.items())])
 
 
 def _weight(node: TreeNode, shape: Shape) -> Expr:
@@ -127,12 +127,13 @@ def _weight(node: TreeNode, shape: Shape) -> Expr:
         return product(**{inner: shape[1]}) * repeated("k", shape[2:]) * product(Cout=shape[0])
     if _LINEAR in node.bases:
         return product(**{"in": shape[1], "out": shape[0]})
-    return _dimensions(shape)
+    return _dimensions(shape, "weight")
 
 
-def _dimensions(shape: Shape) -> Expr:
-    names = ("out",) if len(shape) == 1 else tuple(f"d{index}" for index in range(1, len(shape) + 1))
-    return product(**dict(zip(names, shape, strict=True))) if shape else product(one=1)
+def _dimensions(shape: Shape, name: str) -> Expr:
+    """Returns a tensor's size as the product of its dimensions; one of a single dimension is called by its name."""
+    names = (name,) if len(shape) == 1 else tuple(f"d{index}" for index in range(1, len(shape) + 1))
+    return product(**dict(zip(names, shape, strict=True))) if shape else product(**{name: 1})
 
 
 def _cost_lines(paths: Sequence[str], counts: Counts) -> Iterable[Line]:

@@ -93,6 +93,9 @@ MOVES_DATA: Mapping[str, str] = MappingProxyType(
                 "aten::replication_pad2d",
                 "aten::replication_pad3d",
                 "aten::roll",
+                "aten::rot90",
+                "aten::unsafe_split",
+                "aten::unsafe_split_with_sizes",
                 "aten::flip",
                 "aten::repeat",
                 "aten::repeat_interleave",
@@ -190,7 +193,6 @@ NO_INNER_PRODUCT: Mapping[str, str] = MappingProxyType(
                 "aten::topk",
                 "aten::kthvalue",
                 "aten::median",
-                "aten::unique",
                 "aten::_unique2",
                 "aten::unique_dim",
                 "aten::searchsorted",
@@ -215,6 +217,18 @@ NO_INNER_PRODUCT: Mapping[str, str] = MappingProxyType(
                 "aten::col2im",
             ],
             "adds or multiplies elements one by one; no product is accumulated over a pair of operands",
+        ),
+        **dict.fromkeys(
+            [
+                "aten::mse_loss",
+                "aten::smooth_l1_loss",
+                "aten::huber_loss",
+                "aten::nll_loss_forward",
+                "aten::nll_loss2d_forward",
+                "aten::binary_cross_entropy",
+                "aten::binary_cross_entropy_with_logits",
+            ],
+            "a loss: compares outputs with targets one by one and adds up",
         ),
         **dict.fromkeys(
             [

@@ -158,8 +158,8 @@ def _notes(entering: Sequence[tuple[float, Candidate, Facts]], score: Score, nam
     agree = sum(a <= b for a, b in pairwise(costs)) == len(costs) - 1
     if unit == "fraction" or by_error < by_cost / 10:
         text = (
-            f"the error hardly weighs: from best to worst it changes the score by a factor of {math.exp(by_error):.3g}, "
-            f"cost by {math.exp(by_cost):.3g}" + ("; the order is that of cost alone" if agree else "")
+            f"the error hardly weighs: from best to worst it changes the score by a factor of "
+            f"{math.exp(by_error):.3g}, cost by {math.exp(by_cost):.3g}{'; the order is that of cost alone' if agree else ''}"
         )
         notes.append(Note("dead-term", name, text))
     return tuple(notes)

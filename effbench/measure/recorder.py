@@ -212,11 +212,11 @@ class Recorder:
         )
 
 
-class _Ops(TorchDispatchMode):
+class _Ops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs every op and hands it to the recorder; an op that PyTorch composes of others is taken apart."""
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
 
     @classmethod
@@ -238,11 +238,11 @@ class _Ops(TorchDispatchMode):
         return result
 
 
-class _DirectAttention(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class _DirectAttention(TorchFunctionMode):
     """Sees attention called under a name that was imported from torch before the recording began."""
 
     def __init__(self, original: Any, whole: Callable[..., Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._original = original
         self._whole = whole
 

@@ -31,8 +31,13 @@ def explain_text(document: Document) -> list[str]:
     lines += ["", _cost_title(document), *_section(document["cost"], unit)]
     if document["separable"]:
         lines += ["", "If these convolutions were depth-wise separable (per sample, without bias)"]
+        # A 1 × 1 convolution is the point-wise half of a separable one already: its formula is k² = 1, a ratio over 1.
+        pointwise = [item for item in document["separable"] if item["ratio"]["result"] > 1]
         for item in document["separable"]:
-            lines += _separable(item)
+            if item not in pointwise:
+                lines += _separable(item)
+        if pointwise:
+            lines.append(f"  {len(pointwise)} convolutions of 1 × 1 are the point-wise half already: 1/N + 1/k² > 1")
     return lines
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from effbench.report.profile import notes_of
-from effbench.report.table import Block, Cell, Column, Report, Table, show_cell
+from effbench.report.table import UNKNOWN, Block, Cell, Column, Report, Show, Table
 
 Document = Mapping[str, Any]
 
@@ -21,20 +21,20 @@ def rank_report(document: Document) -> Report:
 
 
 def _leaderboard(document: Document) -> Table:
-    name = f"1 − {document['metric']}" if "1 − " in document["formula"] else document["metric"]
     columns = (
         Column("rank", "#"),
         Column("model", "Model", align="left"),
-        Column("params_m", "Params (M)", show=_number(".3f")),
-        Column("flops_g", "FLOPs (G)", show=_number(".4g")),
-        Column("error", f"{name} ({document['unit']})", show=_number(".4f")),
-        Column("score", "Score", show=_number(".7g")),
+        Column("params", "Params (M)", show=_number(".3f", 1e6)),
+        Column("flops", "FLOPs (G)", show=_number(".4g", 1e9)),
+        Column("error", f"Error ({document['unit']})", show=_number(".4f")),
+        Column("score", "Score", show=_number(".7g", missing="overflow")),
         Column("ln_score", "ln score", show=_number(".3f")),
         Column("source", "Cost is", align="left"),
-        Column("break_even", "Break-even", align="left"),
+        # The first row has none above it to differ from.
+        Column("break_even", "Break-even", show=_number("+.3f", missing="")),
+        Column("lead", "Lead", show=_number("+.3f", missing=""), wide=True),
     )
-    rows = tuple(_row(row) for row in document["rows"])
-    return Table(_title(document), columns, rows, caption=_caption(document))
+    return Table(_title(document), columns, tuple(document["rows"]), caption=_caption(document))
 
 
 def _title(document: Document) -> str:
@@ -47,21 +47,15 @@ def _caption(document: Document) -> tuple[str, ...]:
     if len(document["rows"]) < 2:
         return ()
     return (
-        "Break-even: how far a row's error must be below that of the row above to tie with it (and how far it is).",
+        "break-even: by how much a row's error must be below that of the row above to tie with it; "
+        "lead: by how much it is",
     )
 
 
-def _row(row: Document) -> Mapping[str, Cell]:
-    return {
-        **row,
-        "params_m": row["params"] / 1e6,
-        "flops_g": row["flops"] / 1e9,
-        "break_even": "" if row["break_even"] is None else f"{row['break_even']:+.3f} ({row['lead']:+.3f})",
-    }
+def _number(spec: str, per: float = 1.0, missing: str = UNKNOWN) -> Show:
+    """Returns how to show a number in units of `per`; None is shown as `missing`."""
 
-
-def _number(spec: str) -> Any:
     def show(cell: Cell) -> str:
-        return format(cell, spec) if isinstance(cell, int | float) else show_cell(cell)
+        return format(cell / per, spec) if isinstance(cell, int | float) else missing
 
     return show

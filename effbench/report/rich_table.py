@@ -23,9 +23,6 @@ from effbench.report.table import (
     visible,
 )
 
-WIDE_COLUMNS = 120
-"""Terminal width from which columns marked `wide` are shown."""
-
 NARROWEST = 10
 """A terminal that claims fewer columns (some claim 0) is taken to have these."""
 
@@ -83,9 +80,12 @@ def _break(text: str, width: int, indent: int) -> int:
 
 
 def _table_lines(table: Table, width: int) -> Iterator[list[Piece]]:
-    narrow = width < WIDE_COLUMNS
-    hidden = {index for index, column in enumerate(table.columns) if index and narrow and column.wide}
-    written = grid(table, visible, tuple(c for index, c in enumerate(table.columns) if index not in hidden))
+    written = grid(table, visible)
+    hidden: tuple[str, ...] = ()
+    if sum(written.widths()) + GAP * (len(table.columns) - 1) > width:
+        kept = tuple(column for column in table.columns if not column.wide)
+        hidden = tuple(column.title for column in table.columns if column.wide)
+        written = grid(table, visible, kept)
     if table.title:
         yield from ([(part, "bold")] for part in fold(visible(table.title), width))
     for index, part in enumerate(_parts(written, width)):
@@ -94,8 +94,7 @@ def _table_lines(table: Table, width: int) -> Iterator[list[Piece]]:
         yield from _grid_lines(part, width)
     below = list(captions(table))
     if hidden:  # said, so that nobody takes them for missing
-        titles = ", ".join(table.columns[index].title for index in sorted(hidden))
-        below.append(f"with {WIDE_COLUMNS} columns or more, also: {titles}")
+        below.append(f"a wider terminal also shows: {', '.join(hidden)}")
     if below:
         yield []
     yield from ([(part, "dim")] for line in below for part in fold(visible(line), width))

@@ -61,7 +61,7 @@ class Column:
         title: the header for people; carries the unit of what `show` writes.
         align: "left" for names, which may fold; "right" for numbers, which never do.
         show: how a cell is written; decides about None too.
-        wide: on a terminal, shown only from 120 columns up. Every other format always has it.
+        wide: left out on a terminal where the table would not fit with it. Every other format always has it.
     """
 
     key: str

@@ -21,6 +21,9 @@ from effbench.units import Unit, parse_cost, unit_of
 Tracer = Callable[[Job], Trace]
 """Returns the trace of a job that has a spec."""
 
+Witness = Callable[[Job, str], int]
+"""Returns the MACs that the named tool itself gives for a job that has a spec; raises InputError where it cannot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -38,10 +41,27 @@ class Verdict:
     reason: str = ""
 
 
-def check(suite: Suite, tracer: Tracer) -> Iterator[tuple[Job, tuple[Verdict, ...]]]:
-    """Gives each job with the verdicts on its figures, in the suite's order."""
+def check(suite: Suite, tracer: Tracer, witness: Witness | None = None) -> Iterator[tuple[Job, tuple[Verdict, ...]]]:
+    """Gives each job with the verdicts on its figures, in the suite's order.
+
+    With a witness, the tool that a published cost was counted with is run beside effbench's own count of it.
+    """
     for job in suite.models:
-        yield job, tuple(_check_job(job, suite.folder, tracer))
+        yield job, (*_check_job(job, suite.folder, tracer), *_hear(job, witness))
+
+
+def _hear(job: Job, witness: Witness | None) -> Iterable[Verdict]:
+    cost = job.published.cost if job.published is not None else None
+    if witness is None or cost is None or job.spec is None:
+        return
+    unit = unit_of(cost.unit)[0]
+    figure, stated = f"{unit.value}s by {cost.convention} itself", f"{_stated(cost):,}"
+    try:
+        made = f"{witness(job, cost.convention) * (2 if unit is Unit.FLOP else 1):,}"
+    except InputError as error:
+        yield Verdict(job.name, figure, stated, "", "stated", str(error))
+        return
+    yield Verdict(job.name, figure, stated, made, _equal(stated, made))
 
 
 def _check_job(job: Job, folder: Path, tracer: Tracer) -> Iterable[Verdict]:
@@ -69,7 +89,7 @@ def _check_cost(job: Job, published: Published, trace: Trace | None) -> Iterable
         unit = unit_of(cost.unit)[0]
         label = f"{unit.value}s ({cost.convention})"
         made = None if trace is None else _recount(trace, cost)
-        yield _compare(job, label, f"{_stated(cost):,}", None if made is None else f"{made:,}")
+        yield _compare(job, label, f"{_stated(cost):,}", None if made is None else f"{made:,}", cost.note)
 
 
 def _stated(cost: CostFigure) -> int:
@@ -85,11 +105,11 @@ def _recount(trace: Trace, cost: CostFigure) -> int | None:
     return counts.macs if unit_of(cost.unit)[0] is Unit.MAC else counts.flops
 
 
-def _compare(job: Job, figure: str, published: str, recomputed: str | None) -> Verdict:
-    if recomputed is None:
-        why = "architecture not published" if job.spec is None else "the count is unknown"
-        return Verdict(job.name, figure, published, "", "stated", why)
-    return Verdict(job.name, figure, published, recomputed, _equal(published, recomputed))
+def _compare(job: Job, figure: str, published: str, recomputed: str | None, note: str = "") -> Verdict:
+    if job.spec is None:
+        return Verdict(job.name, figure, published, "", "stated", "architecture not published")
+    made = "unknown" if recomputed is None else recomputed
+    return Verdict(job.name, figure, published, made, _equal(published, made), note)
 
 
 def _equal(published: str, recomputed: str) -> str:

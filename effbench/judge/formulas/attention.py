@@ -23,14 +23,17 @@ _FUSED = (
 
 
 @formula(*_FUSED)
-def attention(query: Shape, key: Shape, value: Shape, attn_mask: Shape | None, attn_bias: Shape | None) -> Work:
+def attention(
+    query: Shape, key: Shape, value: Shape, attn_mask: Shape | None, attn_bias: Shape | None, out: Shape
+) -> Work:
     """Returns N·H·Lq·Lk·(Dqk + Dv) MACs: QKᵀ and AV, dense also under a causal or other mask.
 
-    Shapes are (…, H, L, D); keys and values may have fewer heads than queries (grouped-query attention). Beside
-    the MACs: one multiplication per score (the scale), one addition where a mask is given, a softmax per row.
+    Shapes are (…, H, L, D); keys and values may have fewer heads than queries (grouped-query attention) and the
+    batches are broadcast, so N·H is read off the result. Beside the MACs: one multiplication per score (the
+    scale), one addition where a mask is given, a softmax per row.
     """
-    scores = elements(query[:-2], "N·H") * product(Lq=query[-2], Lk=key[-2])
-    rows = elements(query[:-2], "N·H") * product(Lq=query[-2])
+    rows = elements(out[:-2], "N·H") * product(Lq=query[-2])
+    scores = rows * product(Lk=key[-2])
     masked = attn_mask is not None or attn_bias is not None
     return _attention(scores, rows, key[-2], query[-1], value[-1], masked)
 

@@ -154,8 +154,31 @@ def _spread(out: Shape, each: PerElement) -> Work:
     )
 
 
+_NEVER_IN_PLACE = frozenset(
+    [
+        "_prelu_kernel",
+        "fmax",
+        "fmin",
+        "hardshrink",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "log_sigmoid_forward",
+        "maximum",
+        "minimum",
+        "positive",
+        "prelu",
+        "softplus",
+        "softshrink",
+        "where",
+    ]
+)
+
+
 def _register(name: str, each: PerElement) -> None:
-    @formula(f"aten::{name}", f"aten::{name}_")
+    in_place = () if name in _NEVER_IN_PLACE else (f"aten::{name}_",)
+
+    @formula(f"aten::{name}", *in_place)
     def per_element(out: Shape) -> Work:
         return _spread(out, each)
 
@@ -195,9 +218,16 @@ def cross(out: Shape) -> Work:
     return Work(mul=elements(out) * 2, add=elements(out))
 
 
-@formula("aten::embedding_bag", "aten::_embedding_bag", "aten::_embedding_bag_forward_only")
-def embedding_bag(indices: Shape, out: Shape) -> Work:
-    """Returns one addition per looked-up element beyond the first of each bag."""
-    looked_up = indices[0] * out[-1] if len(indices) == 1 else indices[0] * indices[1] * out[-1]
-    rest = max(looked_up - out[0] * out[-1], 0)
-    return Work(add=product(rest=rest))
+@formula("aten::_embedding_bag", "aten::_embedding_bag_forward_only")
+def embedding_bag(indices: Shape, out: Shape, mode: int, per_sample_weights: Shape | None) -> Work:
+    """Returns one addition (maximum) per looked-up element beyond the first of each bag; a mean divides as well.
+
+    `mode` is 0 for the sum, 1 for the mean and 2 for the maximum; a weighted sum takes one multiplication per
+    looked-up element.
+    """
+    looked_up = indices[0] * out[-1]
+    rest = product(rest=max(looked_up - out[0] * out[-1], 0))
+    if mode == 2:
+        return Work(cmp=rest)
+    weighted = product(rows=looked_up) if per_sample_weights is not None else ZERO
+    return Work(add=rest, mul=weighted, div=elements(out) if mode == 1 else ZERO)

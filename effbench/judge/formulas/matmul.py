@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from effbench.judge.algebra import Expr, elements, product
+from effbench.judge.algebra import ZERO, Expr, elements, product
+from effbench.judge.formulas.elementwise import gelu
 from effbench.judge.work import Work, formula
-from effbench.records import Shape
+from effbench.records import Attr, Shape
 
 
 def _matrix(left: Shape, right: Shape) -> Expr:
@@ -12,16 +13,33 @@ def _matrix(left: Shape, right: Shape) -> Expr:
     return product(rows=left[-2], **{"in": left[-1], "out": right[-1]})
 
 
-@formula("aten::mm", "aten::_int_mm", "aten::_sparse_mm")
-def mm(out: Shape, mat2: Shape, self: Shape) -> Work:
+def _added(self: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
+    """Returns the work around the product in beta·self + alpha·product: factors of 1 and a beta of 0 take none."""
+    scaled = elements(out) if alpha not in (None, 1) else ZERO
+    if beta == 0:
+        return Work(mul=scaled)
+    return Work(mul=scaled + (elements(self) if beta not in (None, 1) else ZERO), add=elements(out))
+
+
+@formula("aten::mm", "aten::_int_mm")
+def mm(mat2: Shape, self: Shape) -> Work:
     """Returns the work of (n, k) @ (k, m)."""
     return Work(mac=_matrix(self, mat2))
 
 
-@formula("aten::addmm", "aten::_addmm_activation", "aten::addmm_")
-def addmm(self: Shape, mat1: Shape, mat2: Shape, out: Shape) -> Work:
+@formula("aten::addmm", "aten::addmm_")
+def addmm(self: Shape, mat1: Shape, mat2: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of bias + (n, k) @ (k, m): the product and one addition per output."""
-    return Work(mac=_matrix(mat1, mat2), add=elements(out))
+    return Work(mac=_matrix(mat1, mat2)) + _added(self, out, alpha, beta)
+
+
+@formula("aten::_addmm_activation")
+def addmm_activation(
+    self: Shape, mat1: Shape, mat2: Shape, out: Shape, alpha: Attr, beta: Attr, use_gelu: bool
+) -> Work:
+    """Returns the work of an addmm and of the ReLU or GELU that is fused into it."""
+    activation = gelu(out, "none") if use_gelu else Work(cmp=elements(out))
+    return addmm(self, mat1, mat2, out, alpha, beta) + activation
 
 
 @formula("aten::bmm")
@@ -31,15 +49,15 @@ def bmm(self: Shape, mat2: Shape) -> Work:
 
 
 @formula("aten::baddbmm", "aten::baddbmm_")
-def baddbmm(batch1: Shape, batch2: Shape, out: Shape) -> Work:
+def baddbmm(self: Shape, batch1: Shape, batch2: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of input + (b, n, k) @ (b, k, m)."""
-    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2), add=elements(out))
+    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2)) + _added(self, out, alpha, beta)
 
 
 @formula("aten::addbmm", "aten::addbmm_")
-def addbmm(batch1: Shape, batch2: Shape, out: Shape) -> Work:
+def addbmm(self: Shape, batch1: Shape, batch2: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of input + Σ over b of (b, n, k) @ (b, k, m); the sum over b is part of the inner product."""
-    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2), add=elements(out))
+    return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2)) + _added(self, out, alpha, beta)
 
 
 @formula("aten::mv")
@@ -49,9 +67,9 @@ def mv(self: Shape) -> Work:
 
 
 @formula("aten::addmv", "aten::addmv_")
-def addmv(mat: Shape) -> Work:
+def addmv(self: Shape, mat: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of bias + (n, k) @ (k)."""
-    return Work(mac=product(rows=mat[0], **{"in": mat[1]}), add=product(rows=mat[0]))
+    return Work(mac=product(rows=mat[0], **{"in": mat[1]})) + _added(self, out, alpha, beta)
 
 
 @formula("aten::dot", "aten::vdot")
@@ -61,12 +79,12 @@ def dot(self: Shape) -> Work:
 
 
 @formula("aten::addr", "aten::addr_")
-def addr(vec1: Shape, vec2: Shape) -> Work:
+def addr(self: Shape, vec1: Shape, vec2: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of input + outer(n, m), a matrix product with k = 1."""
-    return Work(mac=product(rows=vec1[0], out=vec2[0]), add=product(rows=vec1[0], out=vec2[0]))
+    return Work(mac=product(rows=vec1[0], out=vec2[0])) + _added(self, out, alpha, beta)
 
 
-@formula("aten::linear", "aten::mkldnn_linear", "aten::_mkldnn_linear_pointwise")
+@formula("aten::linear", "aten::mkldnn_linear")
 def linear(input: Shape, weight: Shape, bias: Shape | None, out: Shape) -> Work:
     """Returns rows·in·out MACs, and one addition per biased output; `weight` is (out, in)."""
     mac = elements(input[:-1], "rows") * product(**{"in": weight[-1], "out": weight[0]})

@@ -35,6 +35,18 @@ def max_pool1d(kernel_size: Sequence[int], out: Shape) -> Work:
     return Work(cmp=_less_one(out, kernel_size, 1))
 
 
+@formula("aten::fractional_max_pool2d")
+def fractional_max_pool2d(kernel_size: Sequence[int], out: Shape) -> Work:
+    """Returns k−1 comparisons per output."""
+    return Work(cmp=_less_one(out, kernel_size, 2))
+
+
+@formula("aten::fractional_max_pool3d")
+def fractional_max_pool3d(kernel_size: Sequence[int], out: Shape) -> Work:
+    """Returns k−1 comparisons per output."""
+    return Work(cmp=_less_one(out, kernel_size, 3))
+
+
 @formula("aten::avg_pool2d")
 def avg_pool2d(kernel_size: Sequence[int], out: Shape) -> Work:
     """Returns k−1 additions and one division per output."""
