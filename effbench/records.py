@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
+from typing_extensions import TypeAliasType
+
 SCHEMA = 1
 
 STRICT: Mapping[str, str] = {"extra": "forbid"}
 """Read by pydantic when a record comes from a file that people write: a misspelt key is an error."""
 
 Shape = tuple[int, ...]
-Attr = None | bool | int | float | str | tuple["Attr", ...]
+# A named alias: pydantic would follow a bare recursive one forever.
+Attr = TypeAliasType("Attr", "bool | int | float | str | tuple[Attr, ...] | None")
 """A non-tensor argument or hyper-parameter: plain values and tuples of them."""
 
 Ids = int | tuple[int, ...]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import os
 import re
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,23 +23,30 @@ def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: it cannot be written there.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(data)  # a device or a pipe has no content to keep whole, and must not be replaced
+        else:
+            _replace(path.resolve(), data)  # through a link to the file it names
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # once renamed, it has gone
 
 
 def read_text(path: Path, what: str) -> str:
@@ -71,14 +81,24 @@ class Store:
         """Returns the path written; the trace, if any, is stored under the record's digest first.
 
         What the file held of the same model before is kept where the new record says nothing.
+
+        Raises:
+            InputError: the folder cannot be written to, or the model's file there is no record.
         """
+        path, known = self._place(record)
         if trace is not None and record.trace is not None:
             self._save_trace(record.trace, trace)
-        path = self.folder / f"{_slug(record.name)}.json"
-        if path.exists():
-            record = merge(_parse(path, Record), record)
-        write_whole(path, _dump(record, Record, indent=2) + b"\n")
+        write_whole(path, _dump(record if known is None else merge(known, record), Record, indent=2) + b"\n")
         return path
+
+    def _place(self, record: Record) -> tuple[Path, Record | None]:
+        """Returns the model's file and what it holds: one named after the model or, where another has it, its spec."""
+        digest = hashlib.sha256(f"{record.name}\n{record.spec}".encode(errors="backslashreplace")).hexdigest()
+        for path in (self.folder / f"{_slug(record.name)}{end}.json" for end in ("", f"-{digest[:8]}")):
+            known = _parse_record(path) if path.exists() else None
+            if known is None or _same_model(known, record):
+                return path, known
+        raise InputError(f"{path}: holds another model than {record.name}: move it away")
 
     def load(self) -> tuple[tuple[Stored, ...], tuple[Note, ...]]:
         """Returns (records in order of name, a Note per file that is none).
@@ -92,9 +112,7 @@ class Store:
         notes: list[Note] = []
         for path in sorted(self.folder.glob("*.json")):
             try:
-                record = _parse(path, Record)
-                if record.schema > SCHEMA:
-                    raise InputError(f"{path}: schema {record.schema} is newer than this effbench's {SCHEMA}")
+                record = _parse_record(path)
                 found.append(Stored(record, self._trace(record.trace)))
             except InputError as error:
                 notes.append(Note("skipped-file", path.name, str(error)))
@@ -106,10 +124,15 @@ class Store:
             write_whole(path, gzip.compress(_dump(trace, Trace), mtime=0))
 
     def _trace(self, digest: str | None) -> Trace | None:
-        return None if digest is None else _parse(self._trace_path(digest), Trace)
+        return None if digest is None else _parse(self._trace_path(digest), Trace, "trace")
 
     def _trace_path(self, digest: str) -> Path:
         return self.folder / "traces" / f"{digest}.json.gz"
+
+
+def _same_model(known: Record, record: Record) -> bool:
+    """Returns whether two records are of one model; a model object, which has no spec, is told by its name."""
+    return known.name == record.name and (known.spec == record.spec or None in (known.spec, record.spec))
 
 
 def merge(old: Record, new: Record) -> Record:
@@ -138,7 +161,20 @@ def validated(data: Any, kind: type[T], where: str) -> T:
         raise InputError(f"{where}: {_first_misfit(error)}") from None
 
 
-def _parse(path: Path, kind: type[T]) -> T:
+@dataclass(frozen=True, slots=True)
+class _Versioned:
+    schema: int = SCHEMA
+
+
+def _parse_record(path: Path) -> Record:
+    """Returns the record in a file; its schema is looked at first, since a newer one may not fit."""
+    schema = _parse(path, _Versioned, "record").schema
+    if schema > SCHEMA:
+        raise InputError(f"{path}: its schema {schema} is newer than this effbench's {SCHEMA}: update effbench")
+    return _parse(path, Record, "record")
+
+
+def _parse(path: Path, kind: type[T], what: str) -> T:
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -147,10 +183,10 @@ def _parse(path: Path, kind: type[T]) -> T:
         return TypeAdapter(kind).validate_json(text)
     except FileNotFoundError:
         raise InputError(f"{path}: missing") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
-        raise InputError(f"{path}: not a {kind.__name__.lower()} of effbench: {_first_misfit(error)}") from None
+        raise InputError(f"{path}: not a {what} of effbench: {_first_misfit(error)}") from None
 
 
 def _first_misfit(error: Any) -> str:
@@ -162,11 +198,14 @@ def _first_misfit(error: Any) -> str:
 def _dump(item: T, kind: type[T], indent: int | None = None) -> bytes:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind).dump_json(item, indent=indent)
+    # pydantic's own JSON would lose infinities: they are arguments that models pass (masked_fill).
+    text = json.dumps(TypeAdapter(kind).dump_python(item), indent=indent, ensure_ascii=False)
+    # A lone surrogate, from a file name that is no UTF-8, becomes its JSON escape.
+    return text.encode(errors="backslashreplace")
 
 
 def _slug(name: str) -> str:
-    """Returns a file name for a model's name; different names may share one only if they differ in odd characters."""
+    """Returns a file name for a model's name; names that differ only in odd characters share one."""
     return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "model"
 
 

@@ -157,9 +157,9 @@ def _notes(entering: Sequence[tuple[float, Candidate, Facts]], score: Score, nam
     by_cost = max(costs) - min(costs)
     agree = sum(a <= b for a, b in pairwise(costs)) == len(costs) - 1
     if unit == "fraction" or by_error < by_cost / 10:
-        text = (
-            f"the error hardly weighs: from best to worst it changes the score by a factor of "
-            f"{math.exp(by_error):.3g}, cost by {math.exp(by_cost):.3g}{'; the order is that of cost alone' if agree else ''}"
-        )
+        spread = f"a factor of {math.exp(by_error):.3g}, cost by {math.exp(by_cost):.3g}"
+        text = f"the error hardly weighs: from best to worst it changes the score by {spread}"
+        if agree:
+            text += "; the order is that of cost alone"
         notes.append(Note("dead-term", name, text))
     return tuple(notes)
