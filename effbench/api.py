@@ -5,12 +5,13 @@ This is what `import effbench as eb` offers; the command line is a thin layer ov
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.errors import CheckFailed, InputError, ModelError
+from effbench.errors import CheckFailed, InputError, ModelError, UnknownName
 from effbench.judge.convention import conventions
 from effbench.judge.rank import Candidate, Ranking
 from effbench.judge.rank import rank as rank_candidates
@@ -170,25 +171,34 @@ def rank(
         convention: how FLOPs are counted; a figure published under another one is left out and named.
 
     Raises:
-        InputError: the score, convention or metric is unknown, or several metrics could be meant.
+        InputError: the score, convention or metric is unknown, several metrics could be meant, or no record
+            can be ranked; the reasons are given.
     """
     chosen = scores.get(score)
     conventions.get(convention)
-    chosen_metric = metric or _only_metric(records)
+    chosen_metric = _metric(records, metric)
     candidates = [_candidate(stored, chosen_metric, convention) for stored in records]
-    return rank_candidates(candidates, chosen, chosen_metric)
+    ranking = rank_candidates(candidates, chosen, chosen_metric)
+    if not ranking.rows:
+        reasons = Counter(item.reason for item in ranking.excluded).most_common()
+        told = "; ".join(f"{models} × {reason}" for reason, models in reasons) or "there are no models"
+        raise InputError(f"nothing to rank by {chosen_metric} under {convention}: {told}")
+    return ranking
 
 
-def _only_metric(records: Sequence[Stored]) -> str:
-    """Returns the metric that every record states."""
+def _metric(records: Sequence[Stored], asked: str | None) -> str:
+    """Returns the metric asked for, or the one that every record states."""
     stated = [set(_errors(stored.record)) for stored in records]
-    common = set.intersection(*stated) if stated else set()
-    if len(common) == 1:
-        return common.pop()
     known = sorted(set().union(*stated))
     if not known:
         raise InputError("no record states an error: give one with --error-of MODEL=VALUE:UNIT")
-    raise InputError(f"say which error to rank by, with --error NAME: {', '.join(known)}")
+    if asked is not None and asked not in known:
+        raise UnknownName("error", asked, known)
+    common = set.intersection(*stated)
+    chosen = asked or (common.pop() if len(common) == 1 else None)
+    if chosen is None:
+        raise InputError(f"say which error to rank by, with --error NAME: {', '.join(known)}")
+    return chosen
 
 
 def _errors(entry: Record) -> Mapping[str, ErrorFigure]:

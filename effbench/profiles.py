@@ -72,7 +72,7 @@ class Profile:
     def notes(self) -> tuple[Note, ...]:
         """Returns what a reader of the numbers must know."""
         unknown = (
-            Note("unknown-op", op, f"{calls} calls without a formula: the total is unknown")
+            Note("unknown-op", op, f"called {calls} ×, has no formula: the total is unknown")
             for op, calls in self.coverage.unknown.items()
         )
         return (*self.trace.notes, *unknown)

@@ -10,11 +10,15 @@ import re
 import tempfile
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from effbench.errors import InputError
 from effbench.records import SCHEMA, Note, Record, Trace
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -147,16 +151,23 @@ def merge(old: Record, new: Record) -> Record:
     )
 
 
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def validated(data: Any, kind: type[T], where: str) -> T:
     """Returns plain data as a record type.
 
     Raises:
         InputError: it does not fit; the first misfit is named.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(data)
+        return _adapter(kind).validate_python(data)
     except ValidationError as error:
         raise InputError(f"{where}: {_first_misfit(error)}") from None
 
@@ -175,12 +186,12 @@ def _parse_record(path: Path) -> Record:
 
 
 def _parse(path: Path, kind: type[T], what: str) -> T:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         data = path.read_bytes()
         text = gzip.decompress(data) if path.suffix == ".gz" else data
-        return TypeAdapter(kind).validate_json(text)
+        return _adapter(kind).validate_json(text)
     except FileNotFoundError:
         raise InputError(f"{path}: missing") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -196,10 +207,8 @@ def _first_misfit(error: Any) -> str:
 
 
 def _dump(item: T, kind: type[T], indent: int | None = None) -> bytes:
-    from pydantic import TypeAdapter
-
     # pydantic's own JSON would lose infinities: they are arguments that models pass (masked_fill).
-    text = json.dumps(TypeAdapter(kind).dump_python(item), indent=indent, ensure_ascii=False)
+    text = json.dumps(_adapter(kind).dump_python(item), indent=indent, ensure_ascii=False)
     # A lone surrogate, from a file name that is no UTF-8, becomes its JSON escape.
     return text.encode(errors="backslashreplace")
 

@@ -86,10 +86,9 @@ def explain(trace: Trace, counts: Counts, layer: str | None = None) -> Explanati
 
 def _section(lines: Iterable[Line]) -> Section:
     kept = tuple(lines)
-    results = [line.result for line in kept if line.result is not None]
-    known = len(results) == len(kept)
-    text = " + ".join(f"{result:,}" for result in results) or "0"
-    return Section(kept, text, sum(results) if known else None)
+    results = [line.result for line in kept]
+    text = " + ".join("unknown" if result is None else f"{result:,}" for result in results) or "0"
+    return Section(kept, text, None if None in results else sum(result or 0 for result in results))
 
 
 def _param_lines(nodes: Sequence[TreeNode], trace: Trace) -> Iterable[Line]:

@@ -39,7 +39,8 @@ def _leaderboard(document: Document) -> Table:
 
 def _title(document: Document) -> str:
     convention = document["convention"]
-    flops = f"2 × {convention} MACs" if document["flops_per_count"] == 2 else f"{convention} FLOPs"
+    counted = "MACs" if convention == "macs" else f"{convention} MACs"
+    flops = f"2 × {counted}" if document["flops_per_count"] == 2 else f"{convention} FLOPs"
     return f"Score = {document['formula']}, FLOPs = {flops}, lower is better"
 
 
