@@ -187,18 +187,17 @@ def rank(
 
 
 def _metric(records: Sequence[Stored], asked: str | None) -> str:
-    """Returns the metric asked for, or the one that every record states."""
+    """Returns the metric asked for, else the only one stated, else the only one that every record states."""
     stated = [set(_errors(stored.record)) for stored in records]
     known = sorted(set().union(*stated))
     if not known:
         raise InputError("no record states an error: give one with --error-of MODEL=VALUE:UNIT")
     if asked is not None and asked not in known:
         raise UnknownName("error", asked, known)
-    common = set.intersection(*stated)
-    chosen = asked or (common.pop() if len(common) == 1 else None)
-    if chosen is None:
-        raise InputError(f"say which error to rank by, with --error NAME: {', '.join(known)}")
-    return chosen
+    for candidates in ([asked] if asked else [], known, set.intersection(*stated)):
+        if len(candidates) == 1:
+            return next(iter(candidates))
+    raise InputError(f"say which error to rank by, with --error NAME: {', '.join(known)}")
 
 
 def _errors(entry: Record) -> Mapping[str, ErrorFigure]:

@@ -10,15 +10,11 @@ import re
 import tempfile
 import zlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from effbench.errors import InputError
 from effbench.records import SCHEMA, Note, Record, Trace
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -151,11 +147,16 @@ def merge(old: Record, new: Record) -> Record:
     )
 
 
-@cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    from pydantic import TypeAdapter
+_adapters: dict[object, Any] = {}
 
-    return TypeAdapter(kind)
+
+def _adapter(kind: object) -> Any:
+    """Returns pydantic's reader and writer of a record type, which is slow to make."""
+    if kind not in _adapters:
+        from pydantic import TypeAdapter
+
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def validated(data: Any, kind: type[T], where: str) -> T:
@@ -167,9 +168,10 @@ def validated(data: Any, kind: type[T], where: str) -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_python(data)
+        fitting: T = _adapter(kind).validate_python(data)
     except ValidationError as error:
         raise InputError(f"{where}: {_first_misfit(error)}") from None
+    return fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +193,14 @@ def _parse(path: Path, kind: type[T], what: str) -> T:
     try:
         data = path.read_bytes()
         text = gzip.decompress(data) if path.suffix == ".gz" else data
-        return _adapter(kind).validate_json(text)
+        fitting: T = _adapter(kind).validate_json(text)
     except FileNotFoundError:
         raise InputError(f"{path}: missing") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
         raise InputError(f"{path}: not a {what} of effbench: {_first_misfit(error)}") from None
+    return fitting
 
 
 def _first_misfit(error: Any) -> str:

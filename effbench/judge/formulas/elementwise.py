@@ -37,8 +37,6 @@ TABLE: dict[str, PerElement] = {
     "fmod": PerElement(div=1, mul=1, add=1),
     "reciprocal": PerElement(div=1),
     "square": PerElement(mul=1),
-    "addcmul": PerElement(mul=2, add=1),
-    "addcdiv": PerElement(mul=1, div=1, add=1),
     "lerp": PerElement(add=2, mul=1),
     "neg": NOTHING,
     "positive": NOTHING,
@@ -82,8 +80,6 @@ TABLE: dict[str, PerElement] = {
     "hypot": PerElement(mul=2, add=1, special=1),
     # comparisons
     **{name: PerElement(cmp=1) for name in ["eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin"]},
-    "clamp": PerElement(cmp=2),
-    "clip": PerElement(cmp=2),
     "clamp_min": PerElement(cmp=1),
     "clamp_max": PerElement(cmp=1),
     "threshold": PerElement(cmp=1),
@@ -95,7 +91,6 @@ TABLE: dict[str, PerElement] = {
     "prelu": PerElement(cmp=1, mul=1),
     "_prelu_kernel": PerElement(cmp=1, mul=1),
     "rrelu_with_noise": PerElement(cmp=1, mul=1),
-    "elu": PerElement(cmp=1, special=1, add=1, mul=1),
     "celu": PerElement(cmp=1, special=1, add=1, mul=1, div=1),
     "selu": PerElement(cmp=1, special=1, add=1, mul=2),
     "sigmoid": SIGMOID,
@@ -191,6 +186,31 @@ for _name, _each in TABLE.items():
 def add(out: Shape, alpha: Attr) -> Work:
     """Returns one addition per element, and one multiplication where `alpha` scales the second operand."""
     return _spread(out, PerElement(add=1, mul=int(alpha not in (None, 1))))
+
+
+@formula("aten::addcmul", "aten::addcmul_")
+def addcmul(out: Shape, value: Attr) -> Work:
+    """Returns one multiplication and one addition, and a multiplication where `value` scales the product."""
+    return _spread(out, PerElement(add=1, mul=1 + int(value not in (None, 1))))
+
+
+@formula("aten::addcdiv", "aten::addcdiv_")
+def addcdiv(out: Shape, value: Attr) -> Work:
+    """Returns one division and one addition, and a multiplication where `value` scales the quotient."""
+    return _spread(out, PerElement(add=1, div=1, mul=int(value not in (None, 1))))
+
+
+@formula("aten::clamp", "aten::clamp_", "aten::clip", "aten::clip_")
+def clamp(out: Shape, min: Attr, max: Attr) -> Work:
+    """Returns one comparison per element and bound; a bound is a number or a tensor (whose shape arrives here)."""
+    return _spread(out, PerElement(cmp=int(min is not None) + int(max is not None)))
+
+
+@formula("aten::elu", "aten::elu_")
+def elu(out: Shape, scale: Attr, input_scale: Attr) -> Work:
+    """Returns compare, exp, −1 and ·α per element, and one multiplication for each scale; SELU is an ELU with one."""
+    scales = int(scale not in (None, 1)) + int(input_scale not in (None, 1))
+    return _spread(out, PerElement(cmp=1, special=1, add=1, mul=1 + scales))
 
 
 @formula("aten::gelu", "aten::gelu_")
