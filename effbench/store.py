@@ -147,10 +147,10 @@ def merge(old: Record, new: Record) -> Record:
     )
 
 
-_adapters: dict[object, Any] = {}
+_adapters: dict[type[Any], Any] = {}
 
 
-def _adapter(kind: object) -> Any:
+def _adapter(kind: type[Any]) -> Any:
     """Returns pydantic's reader and writer of a record type, which is slow to make."""
     if kind not in _adapters:
         from pydantic import TypeAdapter

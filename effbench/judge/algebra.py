@@ -67,9 +67,8 @@ class Expr:
         return " + ".join(_numbers(term) for term in self.terms) or "0"
 
     def symbols(self) -> str:
-        """Returns the formula, such as "H·W·Cout·Cin·k²"; equal neighbouring terms are said once."""
-        seen = dict.fromkeys(_symbols(term) for term in self.terms)
-        return " + ".join(text for text in seen if text)
+        """Returns the formula, such as "H·W·Cout·Cin·k²": as many terms as the calculation has."""
+        return " + ".join(_symbols(term) for term in self.terms)
 
     def merged(self) -> Expr:
         """Returns the same sum with equal products gathered: a + a becomes 2 × a."""
@@ -116,4 +115,4 @@ def _numbers(term: Product) -> str:
 
 
 def _symbols(term: Product) -> str:
-    return "·".join(factor.text(factor.name) for factor in term if factor.name)
+    return "·".join(factor.text(factor.name) for factor in term if factor.name) or "1"

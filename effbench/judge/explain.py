@@ -74,12 +74,10 @@ def explain(trace: Trace, counts: Counts, layer: str | None = None) -> Explanati
     paths = [node.path for node in trace.tree]
     if layer is not None and layer not in paths:
         raise UnknownName("layer", layer, paths)
-    kept = [path for path in paths if layer is None or path == layer or path.startswith(f"{layer}.")]
-    nodes = {node.path: node for node in trace.tree}
-    shown = [nodes[path] for path in kept]
+    shown = [node for node in trace.tree if layer is None or node.path == layer or node.path.startswith(f"{layer}.")]
     return Explanation(
         _section(_param_lines(shown, trace)),
-        _section(_cost_lines(kept, counts)),
+        _section(_cost_lines(shown, trace, counts)),
         tuple(_separable_lines(shown, trace, counts)),
     )
 
@@ -98,16 +96,16 @@ def _param_lines(nodes: Sequence[TreeNode], trace: Trace) -> Iterable[Line]:
         if node.identity in done or not node.params:
             continue
         done.add(node.identity)
-        # `node.params` points to first names; a parameter met first elsewhere is counted there.
+        # `node.params` points to first names; a parameter met first under another name is counted there.
         own = {local: by_name[name] for local, name in node.params}
-        here = {local: param for local, param in own.items() if _holder(param.name) == node.path}
+        here = {local: param for local, param in own.items() if param.name == _join(node.path, local)}
         away = [f"{local} is {param.name}, counted there" for local, param in own.items() if local not in here]
         amount = _param_expr(node, here)
         yield Line(node.path, _short(node.type), amount.symbols(), amount.numbers(), amount.value, "; ".join(away))
 
 
-def _holder(name: str) -> str:
-    return name.rpartition(".")[0]
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _param_expr(node: TreeNode, params: Mapping[str, Param]) -> Expr:
@@ -135,17 +133,25 @@ def _dimensions(shape: Shape, name: str) -> Expr:
     return product(**dict(zip(names, shape, strict=True))) if shape else product(**{name: 1})
 
 
-def _cost_lines(paths: Sequence[str], counts: Counts) -> Iterable[Line]:
-    kept = set(paths)
-    for layer in counts.layers:
-        if layer.path not in kept or (layer.amount is not None and not layer.amount):
-            continue
-        if layer.amount is None:
-            unknown = ", ".join(sorted({c.label for c in counts.costs if c.module == layer.path and c.amount is None}))
-            yield Line(layer.path, _short(layer.type), "", "", None, f"unknown: no formula for {unknown}")
-            continue
-        amount = layer.amount
-        yield Line(layer.path, _short(layer.type), amount.symbols(), amount.numbers(), amount.value)
+def _cost_lines(nodes: Sequence[TreeNode], trace: Trace, counts: Counts) -> Iterable[Line]:
+    layers = {layer.path: layer for layer in counts.layers}
+    homes = {node.identity: node.path for node in reversed(trace.tree)}
+    shown = {node.path for node in nodes}
+    for node in nodes:
+        home, amount = homes[node.identity], layers[node.path].amount
+        kind = _short(node.type)
+        if home not in shown and _costs(layers[home].amount):
+            yield Line(node.path, kind, "", "0", 0, f"the same module as {home}, counted there")
+        elif amount is None:
+            unknown = ", ".join(sorted({c.label for c in counts.costs if c.module == node.path and c.amount is None}))
+            yield Line(node.path, kind, "", "", None, f"unknown: no formula for {unknown}")
+        elif amount:
+            yield Line(node.path, kind, amount.symbols(), amount.numbers(), amount.value)
+
+
+def _costs(amount: Expr | None) -> bool:
+    """Returns whether an amount is worth a line: unknown or made of something."""
+    return amount is None or bool(amount)
 
 
 def _separable_lines(nodes: Sequence[TreeNode], trace: Trace, counts: Counts) -> Iterable[Separable]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from effbench.measure.plain import class_name, dtype_name, hyper_parameters, plain
+from effbench.measure.shapes import Rule, rule_of, run
 from effbench.records import Attr, Ids, ModuleCall, OpCall, Value
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -28,6 +30,8 @@ class _OpInfo(NamedTuple):
     """What an op's schema says, read once per overload."""
 
     name: str
+    is_composite: bool
+    rule: Rule | None
     tags: tuple[str, ...]
     is_view: bool
     mutates: tuple[str, ...]
@@ -55,7 +59,6 @@ class Recorder:
     def __init__(self, paths: Mapping[nn.Module, str]) -> None:
         """`paths` names the modules whose calls are recorded."""
         self._paths = paths
-        self._infos: dict[Any, _OpInfo] = {}
         self._attrs: dict[str, Mapping[str, Attr]] = {}
         self._values: list[Value] = []
         self._tensors: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
@@ -171,13 +174,6 @@ class Recorder:
         outputs = tuple(self.value_id(leaf) for leaf in _tensors_in(result))
         self._ops.append(_RawOp(info, self.innermost, inputs, outputs, attrs, []))
 
-    def info_of(self, op: Any) -> _OpInfo:
-        """Returns what the schema of an op overload says."""
-        info = self._infos.get(op)
-        if info is None:
-            info = self._infos[op] = _read_schema(op)
-        return info
-
     @contextmanager
     def muted(self) -> Iterator[None]:
         """Lets ops run unrecorded: they are the inside of a call that is recorded as one."""
@@ -230,11 +226,12 @@ class _Ops(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Under inference_mode composite ops (linear, matmul) arrive whole; elsewhere they arrive taken apart.
         # Asked of the dispatcher itself: PyTorch also has composites in Python for tracing, such as an upsampling by
         # index arithmetic, which no eager call runs.
-        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
+        info = op_info(func)
+        if info.is_composite:
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
-        result = func(*args, **kwargs)
-        recorder.record_op(recorder.info_of(func), args, kwargs, result)
+        result = run(func, info.rule, args, kwargs)
+        recorder.record_op(info, args, kwargs, result)
         return result
 
 
@@ -259,7 +256,7 @@ def _attention_whole(recorder: Recorder) -> Iterator[None]:
     functions written in Python, such as `multi_head_attention_forward`, make inside.
     """
     original = torch.nn.functional.scaled_dot_product_attention
-    info = recorder.info_of(torch.ops.aten.scaled_dot_product_attention.default)
+    info = op_info(torch.ops.aten.scaled_dot_product_attention.default)
 
     def whole(*args: Any, **kwargs: Any) -> Any:
         with recorder.muted():
@@ -275,12 +272,16 @@ def _attention_whole(recorder: Recorder) -> Iterator[None]:
         torch.nn.functional.scaled_dot_product_attention = original
 
 
-def _read_schema(op: Any) -> _OpInfo:
+@cache
+def op_info(op: Any) -> _OpInfo:
+    """Returns what the schema of an op overload says, and how it runs without data."""
     schema = op._schema
     written = tuple(arg.name for arg in schema.arguments if arg.alias_info and arg.alias_info.is_write)
     aliased = [ret.alias_info for ret in schema.returns]
     return _OpInfo(
         name=schema.name,
+        is_composite=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), _COMPOSITE),
+        rule=rule_of(op),
         tags=tuple(sorted(str(tag).rpartition(".")[2] for tag in op.tags)),
         is_view=bool(aliased) and all(alias is not None and not alias.is_write for alias in aliased),
         mutates=written,

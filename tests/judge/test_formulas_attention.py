@@ -48,7 +48,7 @@ def test_scaled_dot_product_attention(
         expect(function, query, key, value, mac=mac, other=scale + rows * softmax(keys), **options)
 
 
-def by_hand_name(*tensors: Tensor, **options: Any) -> Tensor:
+def by_hand_name(*tensors: Any, **options: Any) -> Tensor:
     """Looks the function up when it is called, as most models do."""
     return torch.nn.functional.scaled_dot_product_attention(*tensors, **options)
 

@@ -1,0 +1,322 @@
+"""Records on disk: read back exactly, written whole or not at all, merged without losing a fact."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import string
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import counted, params, traced
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from effbench.errors import InputError
+from effbench.records import SCHEMA, Attr, ErrorFigure, Note, OpCall, Published, Record, Trace, Value
+from effbench.store import Store, Stored, merge, read_text, write_whole
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+names = st.text(string.ascii_letters + "[]/\\ .:é\x1b\n", min_size=1, max_size=12)
+numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+plain: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | numbers | texts, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6
+)
+sizes = st.lists(st.integers(0, 2**40), max_size=4).map(tuple)
+figures = st.builds(ErrorFigure, st.floats(allow_nan=False), texts, texts)
+notes = st.lists(st.builds(Note, texts, texts, texts), max_size=2).map(tuple)
+records = st.builds(
+    Record,
+    name=names,
+    spec=st.none() | texts,
+    errors=st.dictionaries(texts, figures, max_size=3),
+    published=st.none() | st.builds(Published, params=st.none() | st.integers(0, 2**60)),
+    notes=notes,
+)
+
+
+def with_attrs(attrs: dict[str, Attr], shape: tuple[int, ...], noted: tuple[Note, ...]) -> Trace:
+    value = Value(0, shape, (), "float32", 0, 4)
+    call = OpCall("aten::x", ("pointwise",), False, (), "a.b", {"self": 0, "tensors": (0, 0)}, (0,), attrs, (0,))
+    return Trace((), (value,), (call,), (), (), (), (), noted)
+
+
+traces = st.builds(with_attrs, st.dictionaries(texts, plain, max_size=4), sizes, notes)
+
+
+def only(store: Store) -> Stored:
+    (stored,), unread = store.load()
+    assert unread == ()
+    return stored
+
+
+# Round trips
+
+
+@given(records, traces)
+@settings(max_examples=50, deadline=None)
+def test_what_is_saved_is_loaded(record: Record, trace: Trace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        record = replace(record, trace=trace.digest())
+        Store(Path(folder)).save(record, trace)
+        stored = only(Store(Path(folder)))
+    assert stored == Stored(record, trace)
+    assert stored.trace is not None
+    # Equal is not enough: 1, 1.0 and True are equal, and only one of them was stored.
+    assert stored.trace.digest() == record.trace
+
+
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.out(x)
+        return scores.masked_fill(x > 0, float("-inf")).softmax(-1)
+
+
+def test_a_real_trace_counts_the_same_after_reading(tmp_path: Path) -> None:
+    trace = traced(nn.Sequential(nn.Conv2d(3, 4, 3, groups=1), nn.Flatten(2), Masked()), (1, 3, 4, 4))
+    Store(tmp_path).save(Record("net", trace=trace.digest()), trace)
+    read = only(Store(tmp_path)).trace
+    assert read == trace
+    assert counted(read, "full") == counted(trace, "full")
+
+
+def test_equal_traces_are_stored_once(tmp_path: Path) -> None:
+    trace = traced(nn.Linear(3, 2), (1, 3))
+    for name in ("a", "b"):
+        Store(tmp_path).save(Record(name, trace=trace.digest()), trace)
+    assert [path.name for path in (tmp_path / "traces").iterdir()] == [f"{trace.digest()}.json.gz"]
+    assert [stored.trace for stored in Store(tmp_path).load()[0]] == [trace, trace]
+
+
+def test_a_record_of_schema_1_stays_readable() -> None:
+    stored, unread = Store(FIXTURES).load()
+    (record,) = [entry for entry in stored if entry.record.name == "Fixture net"]
+    assert unread == ()
+    assert record.record.errors == {"pixel_error": ErrorFigure(6.85640465, "pixels", "sum over 1000 images")}
+    published = record.record.published
+    assert published is not None
+    assert published.cost is not None
+    assert (published.params, published.cost.unit, published.cost.convention) == (112, "GMAC", "thop")
+    assert published.conditions == {"epochs": 150, "activation": "ReLU"}
+    assert record.trace is not None
+    assert params(record.trace) == 3 * 3**2 * 4 + 4
+    assert counted(record.trace).total == 6 * 6 * 4 * 3 * 3**2
+
+
+# One file a model
+
+
+def test_merge_keeps_the_facts_that_the_new_record_lacks() -> None:
+    figure, better = ErrorFigure(0.2, "fraction"), ErrorFigure(0.1, "fraction")
+    note, other = Note("a", "", "x"), Note("b", "", "y")
+    old = Record("net", "net.py", "d1", {"top1": figure, "loss": figure}, Published(params=1), (note,))
+    new = Record("net", None, None, {"top1": better}, None, (note, other))
+    assert merge(old, new) == Record(
+        "net", "net.py", "d1", {"top1": better, "loss": figure}, Published(params=1), (note, other)
+    )
+    assert merge(old, replace(new, trace="d2", spec="net.py")).trace == "d2"
+
+
+def test_saving_again_adds_to_the_model_s_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = store.save(Record("net", "net.py", errors={"loss": ErrorFigure(2, "none")}))
+    assert store.save(Record("net", "net.py", errors={"top1": ErrorFigure(0.1, "fraction")})) == first
+    assert set(only(store).record.errors) == {"loss", "top1"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Record("net", "a.py:Net"), Record("net", "b.py:Net")),  # one class name, two files
+        (Record("a/b"), Record("a b")),  # one file name
+        (Record("..", "a.py"), Record("...", "a.py")),
+    ],
+)
+def test_models_never_share_a_file(first: Record, second: Record, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = replace(first, errors={"top1": ErrorFigure(0.1, "fraction")})
+    for record in (first, second, first, second):
+        assert store.save(record).parent == tmp_path
+    stored, unread = store.load()
+    assert unread == ()
+    assert sorted((item.record for item in stored), key=str) == sorted([first, second], key=str)
+
+
+# Files that are no records
+
+
+GOOD = {"name": "good", "schema": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not a record of effbench"),
+        (b'{"name": "torn', "not a record of effbench"),
+        (b"\xff\xfe\x00", "not a record of effbench"),
+        (b"[]", "not a record of effbench"),
+        (b'{"layers": []}', "not a record of effbench: name"),
+        (b'{"name": 5}', "not a record of effbench: name"),
+        (b'{"name": "n", "errors": {"top1": {"value": 0.1}}}', "errors.top1.unit"),
+        (b'{"name": "n", "errors": {"top1": {"value": 0.1, "unit": "fraction", "nit": 1}}}', "errors.top1.nit"),
+        (b'{"name": "n", "trace": "0123"}', "traces/0123.json.gz: missing"),
+        # A newer schema is told from a damaged file, also where it does not fit this one.
+        (b'{"name": {"text": "n"}, "errors": [], "schema": 99}', "schema 99 is newer"),
+        (b'{"name": "n", "schema": 2}', "schema 2 is newer"),
+    ],
+)
+def test_a_foreign_file_is_named_and_left_out(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a_foreign.json").write_bytes(content)
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+    stored, (note,) = Store(tmp_path).load()
+    assert [item.record.name for item in stored] == ["good"]
+    assert (note.code, note.subject) == ("skipped-file", "a_foreign.json")
+    assert said in note.text
+    assert "\n" not in note.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:12] + bytes([data[12] ^ 255]) + data[13:],  # inside the compressed stream
+        lambda data: data[:-5] + bytes([data[-5] ^ 255]) + data[-4:],  # its check sum
+        lambda data: b"no gzip",
+        lambda data: gzip.compress(b"{}"),
+    ],
+)
+def test_a_damaged_trace_is_named_and_its_record_left_out(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    trace = traced(nn.Linear(3, 2), (1, 3))
+    Store(tmp_path).save(Record("net", trace=trace.digest()), trace)
+    (file,) = (tmp_path / "traces").iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    stored, (note,) = Store(tmp_path).load()
+    assert stored == ()
+    assert str(file) in note.text
+    assert "\n" not in note.text
+
+
+@pytest.mark.parametrize("content", ['{"name": "net', '{"name": "net", "schema": 99, "novelty": 1}'])
+def test_a_file_that_cannot_be_merged_is_not_overwritten(content: str, tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text(content)
+    with pytest.raises(InputError, match="net"):
+        Store(tmp_path).save(Record("net"))
+    assert (tmp_path / "net.json").read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none: no such folder of records"):
+        Store(tmp_path / "none").load()
+
+
+# Written whole or not at all
+
+
+def failing(*args: object, **kwargs: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def interrupted(*args: object, **kwargs: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "os.fdopen", "pathlib.Path.chmod", "pathlib.Path.replace"])
+@pytest.mark.parametrize("before", [b"old", None])
+@pytest.mark.parametrize("failure", [failing, interrupted])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    step: str, before: bytes | None, failure: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.json"
+    if before is not None:
+        path.write_bytes(before)
+    with monkeypatch.context() as patched:
+        patched.setattr(step, failure)
+        with pytest.raises(InputError if failure is failing else KeyboardInterrupt) as caught:
+            write_whole(path, b"new")
+    if failure is failing:
+        assert str(caught.value) == f"{path}: cannot be written: No space left on device"
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == ({"report.json": before} if before else {})
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_content_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        assert os.fstat(handle).st_size == 3
+        steps.append("sync")
+        fsync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_whole(tmp_path / "x", b"new")
+    assert steps == ["sync", "rename"]
+
+
+def test_a_new_file_has_the_user_s_usual_permissions(tmp_path: Path) -> None:
+    write_whole(tmp_path / "ours", b"")
+    (tmp_path / "theirs").touch()
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_device_is_written_to_and_never_replaced() -> None:
+    write_whole(Path(os.devnull), b"new")
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("below", ["", "/deeper"])
+def test_a_folder_that_cannot_be_is_one_line(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match=r"cannot be written: [^\n]+$"):
+        write_whole(Path(f"{tmp_path}/file{below}/report.json"), b"")
+    with pytest.raises(InputError, match=r"cannot be written: [^\n]+$"):
+        Store(Path(f"{tmp_path}/file{below}")).save(Record("net"))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match=r"cannot be written: Permission denied$"):
+        Store(tmp_path).save(Record("net"))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (lambda path: None, "no such suite"),
+        (lambda path: path.mkdir(), "cannot be read as a suite"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read as a suite"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_one_line(prepare: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+    prepare(tmp_path / "suite.yaml")
+    with pytest.raises(InputError, match=rf"suite.yaml: {said}[^\n]*$"):
+        read_text(tmp_path / "suite.yaml", "suite")
