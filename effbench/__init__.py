@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from effbench.api import (
         assert_budget,
+        audit,
         check,
         load,
         profile,
-        rank,
         read_folder,
         read_published,
         record,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from effbench.judge.convention import convention
     from effbench.judge.work import Work, formula
     from effbench.profiles import Profile
+    from effbench.rankings import rank
     from effbench.records import ErrorFigure
 
 __version__ = "0.1.0"
@@ -37,13 +38,14 @@ _HOMES = {
     "Profile": "effbench.profiles",
     "Work": "effbench.judge.work",
     "assert_budget": "effbench.api",
+    "audit": "effbench.api",
     "check": "effbench.api",
     "convention": "effbench.judge.convention",
     "formula": "effbench.judge.work",
     "load": "effbench.api",
     "product": "effbench.judge.algebra",
     "profile": "effbench.api",
-    "rank": "effbench.api",
+    "rank": "effbench.rankings",
     "read_folder": "effbench.api",
     "read_published": "effbench.api",
     "record": "effbench.api",
@@ -55,6 +57,7 @@ __all__ = [
     "Profile",
     "Work",
     "assert_budget",
+    "audit",
     "check",
     "convention",
     "formula",

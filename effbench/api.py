@@ -1,66 +1,69 @@
-"""The pipeline, one function a stage: load → trace → count → score → rank → report.
+"""The pipeline, one function a stage: load → trace → count, and the sources that `effbench.rankings` ranks.
 
 This is what `import effbench as eb` offers; the command line is a thin layer over it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.errors import CheckFailed, InputError, ModelError, UnknownName
+from effbench.audits import Audit
+from effbench.audits import audit as audit_loaded
+from effbench.errors import CheckFailed, InputError, ModelError
 from effbench.judge.convention import conventions
-from effbench.judge.rank import Candidate, Ranking
-from effbench.judge.rank import rank as rank_candidates
-from effbench.judge.scores import scores
 from effbench.profiles import Profile
-from effbench.records import CostFigure, ErrorFigure, Note, Published, Record, Trace
+from effbench.records import ErrorFigure, Fact, Note, Record, Trace
 from effbench.store import Store, Stored
 from effbench.suites.plan import Job, Suite, read_suite
 from effbench.suites.published import Verdict, Witness
 from effbench.suites.published import check as check_jobs
-from effbench.units import Unit, parse_cost, unit_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from effbench.measure.source import Loaded
+    from effbench.measure.source import Source
 
 
-def load(spec: str, args: Mapping[str, Any] | None = None, inputs: Sequence[str] = ()) -> Loaded:
+def load(
+    spec: str, args: Mapping[str, Any] | None = None, inputs: Sequence[str] = (), unsafe_load: bool = False
+) -> Source:
     """Returns the model that a spec names, with its inputs, ready to be profiled.
 
     Args:
-        spec: "path/to/file.py:Name", "package.module:Name", "torchvision:resnet50", "timm:…".
-        args: constructor arguments.
+        spec: "path/to/file.py:Name", "package.module:Name", "torchvision:resnet50", "timm:…", "hf:DIR", or a file
+            that ends in .pt2, .pt, .onnx, .safetensors or .pth.
+        args: constructor arguments, or entries of an hf: config.
         inputs: texts such as "1x3x224x224" or "ids:1x128:int64"; none takes the source's own default.
+        unsafe_load: let a file run code of its own while it is read, as a pickled model does.
 
     Raises:
-        InputError: nothing is found there, or it cannot be told which model is meant.
+        InputError: nothing is found there, or it cannot be told which model is meant, or the file is damaged.
     """
     from effbench.measure.load import load as load_spec
 
-    return load_spec(spec, args, inputs)
+    return load_spec(spec, args, inputs, unsafe_load)
 
 
 def profile(
-    model: nn.Module | Loaded | str,
+    model: nn.Module | Source | str,
     inputs: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     convention: str = "macs",
     strict: bool = False,
+    facts: Sequence[Fact] = (),
 ) -> Profile:
     """Returns what a model costs for the given inputs; the model is left as it was.
 
     Args:
         model: a module, a spec, or what `load` returned (whose own inputs are then used).
-        inputs: the positional arguments of forward, or a single tensor.
+        inputs: a tuple or list of the positional arguments of forward, or a single one.
         kwargs: its keyword arguments.
         convention: the way of counting, one of `effbench list conventions`.
         strict: raise where an op has no formula, instead of giving None for the total.
+        facts: what else to record: "nonzeros" counts the weights that are not zero, for `Profile.nonzero_macs`.
 
     Raises:
         InputError: the convention is unknown, or the spec names no model.
@@ -68,19 +71,40 @@ def profile(
         Incomplete: `strict`, and an op has no formula.
     """
     conventions.get(convention)
-    made = profile_loaded(_as_loaded(model, inputs, kwargs), convention)
+    made = profile_loaded(_as_source(model, inputs, kwargs), convention, facts=facts)
     return made.complete() if strict else made
 
 
-def profile_loaded(loaded: Loaded, convention: str = "macs") -> Profile:
-    """Returns the profile of what a loader gave.
+def profile_loaded(
+    loaded: Source, convention: str = "macs", also: Sequence[str] = (), facts: Sequence[Fact] = ()
+) -> Profile:
+    """Returns the profile of what a loader gave; of parameters alone it has no MACs and FLOPs.
+
+    Args:
+        loaded: a model that is run now, or a file that says itself what it does or holds.
+        convention: the way of counting; its facts are recorded.
+        also: further conventions that the trace will be counted under; theirs are recorded too.
+        facts: what else to record.
 
     Raises:
+        InputError: the convention does not count graphs that are read from files.
         ModelError: the model raised.
     """
+    from effbench.measure.source import Traced
+
+    if isinstance(loaded, Traced):
+        return _readable(Profile(loaded.name, loaded.spec, loaded.trace, convention))
     from effbench.measure.trace import trace
 
-    return Profile(loaded.name, loaded.spec, _whole(loaded.name, trace(loaded)), convention)
+    needs = frozenset(facts).union(*(conventions.get(name).needs for name in (convention, *also)))
+    made = Profile(loaded.name, loaded.spec, _whole(loaded.name, trace(loaded, needs=needs)), convention)
+    return made if loaded.origin == "module" else _readable(made)
+
+
+def _readable(made: Profile) -> Profile:
+    """Returns the profile after counting it once: a graph has no count under another tool's convention."""
+    assert made.counts
+    return made
 
 
 def _whole(name: str, trace: Trace) -> Trace:
@@ -90,32 +114,32 @@ def _whole(name: str, trace: Trace) -> Trace:
     return trace
 
 
-def _as_loaded(model: nn.Module | Loaded | str, inputs: Any, kwargs: Mapping[str, Any] | None) -> Loaded:
-    from torch import Tensor, nn
-
-    from effbench.measure.source import Loaded, ModelInputs, already_built
+def _as_source(model: nn.Module | Source | str, inputs: Any, kwargs: Mapping[str, Any] | None) -> Source:
+    from effbench.measure.source import Loaded, ModelInputs, Traced, already_built
 
     if isinstance(model, str):
         model = load(model)
+    if isinstance(model, Loaded | Traced):
+        return model
+    from torch import nn
+
     if isinstance(model, nn.Module):
-        positional = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        positional = tuple(inputs) if type(inputs) in (tuple, list) else (inputs,)
         given = ModelInputs(positional, dict(kwargs or {}))
         return Loaded(type(model).__name__, None, already_built(model), given)
-    if isinstance(model, Loaded):
-        return model
     raise InputError(
         f"cannot profile a {type(model).__name__}: give an nn.Module, a spec, or what effbench.load returned"
     )
 
 
 def assert_budget(
-    model: nn.Module | Loaded | str, inputs: Any = (), *, params: int | None = None, macs: int | None = None
+    model: nn.Module | Source | str, inputs: Any = (), *, params: int | None = None, macs: int | None = None
 ) -> None:
     """Returns nothing where a model stays within its budget; for a project's own tests.
 
     Raises:
         CheckFailed: it has more parameters or MACs than allowed.
-        Incomplete: an op has no formula, so that the MACs are unknown.
+        Incomplete: the MACs are unknown, because an op has no formula or there is no forward pass.
     """
     made = profile(model, inputs, strict=macs is not None)
     for what, allowed, found in (("parameters", params, made.params), ("MACs", macs, made.macs)):
@@ -156,82 +180,6 @@ def _published_record(job: Job) -> Record:
     return Record(job.name, job.spec, published=job.published)
 
 
-def rank(
-    records: Sequence[Stored],
-    metric: str | None = None,
-    score: str = "params_flops_exp",
-    convention: str = "macs",
-) -> Ranking:
-    """Returns the leaderboard of records.
-
-    Args:
-        records: what `read_folder` or `read_published` gave, or made from profiles.
-        metric: the error that the score reads; None takes the one that all of them state, if there is one.
-        score: one of `effbench list scores`.
-        convention: how FLOPs are counted; a figure published under another one is left out and named.
-
-    Raises:
-        InputError: the score, convention or metric is unknown, several metrics could be meant, or no record
-            can be ranked; the reasons are given.
-    """
-    chosen = scores.get(score)
-    conventions.get(convention)
-    chosen_metric = _metric(records, metric)
-    candidates = [_candidate(stored, chosen_metric, convention) for stored in records]
-    ranking = rank_candidates(candidates, chosen, chosen_metric)
-    if not ranking.rows:
-        reasons = Counter(item.reason for item in ranking.excluded).most_common()
-        told = "; ".join(f"{models} × {reason}" for reason, models in reasons) or "there are no models"
-        raise InputError(f"nothing to rank by {chosen_metric} under {convention}: {told}")
-    return ranking
-
-
-def _metric(records: Sequence[Stored], asked: str | None) -> str:
-    """Returns the metric asked for, else the only one stated, else the only one that every record states."""
-    stated = [set(_errors(stored.record)) for stored in records]
-    known = sorted(set().union(*stated))
-    if not known:
-        raise InputError("no record states an error: give one with --error-of MODEL=VALUE:UNIT")
-    if asked is not None and asked not in known:
-        raise UnknownName("error", asked, known)
-    for candidates in ([asked] if asked else [], known, set.intersection(*stated)):
-        if len(candidates) == 1:
-            return next(iter(candidates))
-    raise InputError(f"say which error to rank by, with --error NAME: {', '.join(known)}")
-
-
-def _errors(entry: Record) -> Mapping[str, ErrorFigure]:
-    published = entry.published.errors if entry.published is not None else {}
-    return {**published, **entry.errors}
-
-
-def _candidate(stored: Stored, metric: str, convention: str) -> Candidate:
-    entry = stored.record
-    error = _errors(entry).get(metric)
-    if stored.trace is not None:
-        made = Profile(entry.name, entry.spec, stored.trace, convention)
-        unknown = ", ".join(made.coverage.unknown)
-        obstacle = f"FLOPs unknown: no formula for {unknown}" if unknown else ""
-        return Candidate(entry.name, made.params, made.flops, error, "measured", obstacle)
-    published = entry.published or Published()
-    flops, obstacle = _published_flops(published.cost, convention)
-    obstacle = "no parameters published" if published.params is None and not obstacle else obstacle
-    return Candidate(entry.name, published.params, flops, error, "published", obstacle)
-
-
-def _published_flops(cost: CostFigure | None, convention: str) -> tuple[int | None, str]:
-    """Returns (FLOPs, "") or (None, why a published cost cannot stand in this ranking)."""
-    if cost is None:
-        return None, "no FLOPs published"
-    if cost.convention != convention:
-        return None, f"its FLOPs were counted by {cost.convention}, this ranking is by {convention}"
-    try:
-        amount = parse_cost(cost.value, cost.unit)
-    except ValueError as error:
-        return None, str(error)
-    return amount * (2 if unit_of(cost.unit)[0] is Unit.MAC else 1), ""
-
-
 def check(path: Path, witness: Witness | None = None) -> tuple[Suite, Iterator[tuple[Job, tuple[Verdict, ...]]]]:
     """Returns a suite and, job by job as they are recomputed, the verdicts on its published figures.
 
@@ -246,10 +194,11 @@ def check(path: Path, witness: Witness | None = None) -> tuple[Suite, Iterator[t
 
 
 def _trace_job(job: Job) -> Trace:
-    return profile_loaded(_load_job(job)).trace
+    cost = job.published.cost if job.published is not None else None
+    return profile_loaded(_load_job(job), also=() if cost is None else (cost.convention,)).trace
 
 
-def _load_job(job: Job) -> Loaded:
+def _load_job(job: Job) -> Source:
     if job.spec is None:
         raise InputError(f"{job.name}: it has no spec to run")
     return load(job.spec, job.args, job.inputs)
@@ -262,16 +211,21 @@ def real_tool(job: Job, tool: str) -> int:
         InputError: the tool is unknown, cannot be imported, or raised.
     """
     import effbench.measure.peers  # noqa: F401  fills the table of peers
-    from effbench.measure.peer import peers, run_peer
+    from effbench.measure.peer import Figures, peers, run_for_figures
+    from effbench.measure.source import runnable
 
-    return run_peer(peers.get(tool), _load_job(job))
+    chosen = peers.get(tool)
+    given = run_for_figures(chosen, runnable(_load_job(job)))
+    if isinstance(given, Figures):
+        return given.macs
+    return given // 2 if chosen.unit == "FLOP" else given
 
 
 def gather(sources: Sequence[str], say: Callable[[str], None] = lambda text: None) -> Sources:
     """Returns the records that sources name: folders of records, suites, and specs, which are profiled now.
 
     Raises:
-        InputError: a source is none of these. ModelError: a model raised.
+        InputError: a source is none of these, or there is no record in them. ModelError: a model raised.
     """
     records: list[Stored] = []
     notes: list[Note] = []
@@ -280,6 +234,9 @@ def gather(sources: Sequence[str], say: Callable[[str], None] = lambda text: Non
         found = _read_source(source)
         records += found.records
         notes += found.notes
+    if not records:
+        why = "; ".join(note.text for note in notes) or "effbench profile SPEC --record DIR makes one"
+        raise InputError(f"{', '.join(sources)}: no record there: {why}")
     return Sources(_distinct(records), tuple(notes))
 
 
@@ -288,6 +245,10 @@ def _read_source(source: str) -> Sources:
         return read_published(Path(source))
     if Path(source).is_dir():
         return read_folder(Path(source))
+    from effbench.measure.load import names_a_model
+
+    if not names_a_model(source):
+        raise InputError(f"{source}: no such folder of records; a suite ends in .yaml, a model is path/to/file.py:Name")
     made = profile_loaded(load(source))
     return Sources((Stored(Record(made.name, made.spec, notes=made.trace.notes), made.trace),))
 
@@ -303,26 +264,22 @@ def _distinct(records: Sequence[Stored]) -> tuple[Stored, ...]:
     )
 
 
-def with_errors(
-    records: Sequence[Stored], stated: Sequence[tuple[str, ErrorFigure]], metric: str
-) -> tuple[Stored, ...]:
-    """Returns the records with stated errors added; a model is named by its name, its spec or its file's stem.
+def audit(
+    model: nn.Module | Source | str,
+    inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Audit:
+    """Returns one model under every convention, the real tools run beside, each difference from `macs` explained.
+
+    Args:
+        model: a module, a spec, or what `load` returned. inputs, kwargs: as for `profile`.
+        say: told which tool is being run.
 
     Raises:
-        InputError: a statement names no model, or more than one.
+        InputError: the spec names no model. ModelError: the model raised.
     """
-    found = list(records)
-    for name, figure in stated:
-        places = [index for index, stored in enumerate(found) if name in _labels(stored.record)]
-        if len(places) != 1:
-            known = ", ".join(stored.record.name for stored in found)
-            many = "several models" if places else "no model"
-            raise InputError(f"--error-of {name!r} names {many} of this ranking: {known}")
-        entry = found[places[0]].record
-        found[places[0]] = replace(found[places[0]], record=replace(entry, errors={**entry.errors, metric: figure}))
-    return tuple(found)
+    from effbench.measure.source import runnable
 
-
-def _labels(entry: Record) -> set[str]:
-    file = (entry.spec or "").partition(":")[0]
-    return {entry.name, entry.spec or entry.name, Path(file).stem or entry.name}
+    loaded = runnable(_as_source(model, inputs, kwargs))
+    return audit_loaded(loaded, profile_loaded(loaded, also=conventions.names()), say)

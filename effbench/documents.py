@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from effbench.errors import InputError
+from effbench.judge.algebra import Expr
 from effbench.judge.convention import conventions
 from effbench.judge.count import Counts, Group, by_op, by_type, to_flops
 from effbench.judge.explain import Line, Section
-from effbench.judge.liveness import peak_activation_bytes
-from effbench.judge.rank import Ranking
+from effbench.judge.liveness import memory
 from effbench.judge.summary import BYTES_PER_ELEMENT, MIB
-from effbench.records import SCHEMA, Note
+from effbench.records import SCHEMA, Trace
 from effbench.report.table import notes_data
 from effbench.suites.published import Verdict
 from effbench.units import Unit
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from effbench.profiles import Profile
 
 Document = dict[str, Any]
+_MEMORY_FIGURES = (
+    *("peak_activation_bytes", "peak_op", "peak_module", "floor_bytes", "largest_op_bytes", "largest_block_bytes"),
+)
 
 
-def _head(profile: Profile) -> Document:
+def head(profile: Profile) -> Document:
+    """Returns what every document about one model starts with."""
     return {
         "schema": SCHEMA,
         "name": profile.name,
@@ -44,7 +49,7 @@ def profile_document(profile: Profile) -> Document:
     parameter_bytes = sum(param.nbytes for param in distinct)
     summary = profile.summarised()
     return {
-        **_head(profile),
+        **head(profile),
         "params": {
             "total": total,
             "trainable": trainable,
@@ -58,7 +63,7 @@ def profile_document(profile: Profile) -> Document:
         },
         "macs": counts.macs,
         "flops": counts.flops,
-        "activations": counts.activations,
+        "activations": counts.activations if trace.failed is None else None,
         "per_sample": {
             "macs": _per_sample(counts.macs, trace.batch),
             "flops": _per_sample(counts.flops, trace.batch),
@@ -70,13 +75,31 @@ def profile_document(profile: Profile) -> Document:
         },
         "memory": {
             "parameters_bytes": parameter_bytes,
-            "peak_activation_bytes": peak_activation_bytes(trace),
-            "forward_backward_bytes": round(summary.forward_backward_mb * MIB),
+            **_activations(trace),
+            "forward_backward_bytes": round(summary.forward_backward_mb * MIB) if trace.failed is None else None,
         },
         "layers": _layer_rows(counts),
         "types": [_group(group, counts.unit) for group in by_type(counts)],
         "ops": [_group(group, counts.unit) for group in by_op(counts)],
         "notes": notes_data(profile.notes),
+    }
+
+
+def _activations(trace: Trace) -> Document:
+    """Returns the figures of `judge.liveness`, the op and module at the peak named; null where inputs alone set it.
+
+    All are null where there is no forward pass.
+    """
+    if trace.failed is not None:
+        return dict.fromkeys(_MEMORY_FIGURES)
+    found = memory(trace)
+    return {
+        "peak_activation_bytes": found.peak.nbytes,
+        "peak_op": found.peak.op or None,
+        "peak_module": found.peak.module if found.peak.op else None,
+        "floor_bytes": found.floor.nbytes,
+        "largest_op_bytes": found.largest_op.nbytes,
+        "largest_block_bytes": found.largest_block.nbytes,
     }
 
 
@@ -94,15 +117,20 @@ def _per_sample(amount: int | None, batch: int) -> int | float | None:
     return amount // batch if amount % batch == 0 else amount / batch
 
 
-def _amounts(amount: int | None, unit: Unit) -> Document:
+def _amounts(amount: int | None, beside: int | None, unit: Unit) -> Document:
     return {
-        "macs": amount if unit is Unit.MAC else None,
+        "macs": amount if unit is Unit.MAC else beside,
         "flops": None if amount is None else to_flops(amount, unit),
     }
 
 
 def _group(group: Group, unit: Unit) -> Document:
-    return {"name": group.name, "calls": group.calls, "params": group.params, **_amounts(group.amount, unit)}
+    return {
+        "name": group.name,
+        "calls": group.calls,
+        "params": group.params,
+        **_amounts(group.amount, group.beside, unit),
+    }
 
 
 def _layer_rows(counts: Counts) -> list[Document]:
@@ -114,28 +142,33 @@ def _layer_rows(counts: Counts) -> list[Document]:
             "calls": layer.calls,
             "outputs": [list(shape) for shape in layer.outputs],
             "params": layer.params,
-            **_amounts(None if layer.amount is None else layer.amount.value, counts.unit),
-            "subtotal": {"params": params, **_amounts(amount, counts.unit)},
+            **_amounts(_value(layer.amount), _value(layer.beside), counts.unit),
+            "subtotal": {"params": params, **_amounts(amount, beside, counts.unit)},
         }
-        for layer, (params, amount) in zip(counts.layers, sums, strict=True)
+        for layer, (params, amount, beside) in zip(counts.layers, sums, strict=True)
     ]
 
 
-def _subtotals(counts: Counts) -> list[tuple[int, int | None]]:
-    """Returns (parameters, amount) of each layer with all below it; None where one of them is unknown."""
-    params: dict[str, int] = {}
-    amounts: dict[str, int] = {}
-    unknown: set[str] = set()
-    for layer in counts.layers:
-        for path in _with_parents(layer.path):
-            params[path] = params.get(path, 0) + layer.params
-            if layer.amount is None:
-                unknown.add(path)
-            else:
-                amounts[path] = amounts.get(path, 0) + layer.amount.value
-    return [
-        (params[layer.path], None if layer.path in unknown else amounts.get(layer.path, 0)) for layer in counts.layers
-    ]
+def _subtotals(counts: Counts) -> list[tuple[int, int | None, int | None]]:
+    """Returns (parameters, amount, second figure) of each layer with all below it; None where one is unknown."""
+    params = _with_below({layer.path: layer.params for layer in counts.layers})
+    amounts = _with_below({layer.path: _value(layer.amount) for layer in counts.layers})
+    beside = _with_below({layer.path: _value(layer.beside) for layer in counts.layers})
+    return [(params[layer.path] or 0, amounts[layer.path], beside[layer.path]) for layer in counts.layers]
+
+
+def _with_below(own: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Returns what each path has with all below it; None where one of them is unknown."""
+    sums: dict[str, int | None] = {}
+    for path, amount in own.items():
+        for above in _with_parents(path):
+            known = sums.get(above, 0)
+            sums[above] = None if known is None or amount is None else known + amount
+    return sums
+
+
+def _value(amount: Expr | None) -> int | None:
+    return None if amount is None else amount.value
 
 
 def _with_parents(path: str) -> list[str]:
@@ -148,7 +181,13 @@ def _with_parents(path: str) -> list[str]:
 
 
 def summary_document(profile: Profile) -> Document:
-    """Returns the document of `effbench summary`."""
+    """Returns the document of `effbench summary`.
+
+    Raises:
+        InputError: there is no forward pass, so that no layer has an output.
+    """
+    if profile.trace.failed is not None:
+        raise InputError(f"{profile.name}: no summary can be made: {profile.trace.failed}")
     summary = profile.summarised()
     return {
         "schema": SCHEMA,
@@ -178,7 +217,7 @@ def explain_document(profile: Profile, layer: str | None = None) -> Document:
     """Returns the document of `effbench explain`."""
     explanation = profile.explained(layer)
     return {
-        **_head(profile),
+        **head(profile),
         "layer": layer,
         "params": _section(explanation.params),
         "cost": _section(explanation.cost),
@@ -213,36 +252,6 @@ def _line(line: Line) -> Document:
         "calculation": line.calculation,
         "result": line.result,
         "remark": line.remark,
-    }
-
-
-def ranking_document(ranking: Ranking, convention: str, notes: Sequence[Note] = ()) -> Document:
-    """Returns the document of `effbench rank`; a score that overflowed is null, its logarithm is not."""
-    return {
-        "schema": SCHEMA,
-        "score": ranking.score.name,
-        "formula": ranking.score.formula.replace("ERROR", ranking.error_name),
-        "metric": ranking.metric,
-        "unit": ranking.unit,
-        "convention": convention,
-        "flops_per_count": 2 if conventions.get(convention).unit is Unit.MAC else 1,
-        "rows": [
-            {
-                "rank": row.rank,
-                "model": row.name,
-                "params": row.params,
-                "flops": row.flops,
-                "error": row.error,
-                "score": row.score if row.score != float("inf") else None,
-                "ln_score": row.log_score,
-                "source": row.source,
-                "break_even": row.break_even,
-                "lead": row.lead,
-            }
-            for row in ranking.rows
-        ],
-        "excluded": [{"model": item.name, "reason": item.reason} for item in ranking.excluded],
-        "notes": notes_data((*ranking.notes, *notes)),
     }
 
 

@@ -11,6 +11,7 @@ from effbench.errors import Incomplete
 from effbench.judge.convention import conventions
 from effbench.judge.count import Counts, Coverage, LayerCount, count
 from effbench.judge.explain import Explanation, explain
+from effbench.judge.sparsity import nonzero_macs
 from effbench.judge.summary import Summary, summarise
 from effbench.records import Note, Trace
 from effbench.report.explain import explain_text
@@ -54,6 +55,11 @@ class Profile:
         return self.counts.macs
 
     @property
+    def nonzero_macs(self) -> int | None:
+        """Returns the MACs over weights that are not zero; None where `facts=("nonzeros",)` was not asked for."""
+        return nonzero_macs(self.trace)
+
+    @property
     def flops(self) -> int | None:
         """Returns the FLOPs, two per MAC; None where an op is unknown."""
         return self.counts.flops
@@ -71,8 +77,9 @@ class Profile:
     @property
     def notes(self) -> tuple[Note, ...]:
         """Returns what a reader of the numbers must know."""
+        reasons = self.counts.reasons
         unknown = (
-            Note("unknown-op", op, f"called {calls} ×, has no formula: the total is unknown")
+            Note("unknown-op", op, f"called {calls} ×, {reasons.get(op, 'has no formula')}: the total is unknown")
             for op, calls in self.coverage.unknown.items()
         )
         return (*self.trace.notes, *unknown)
@@ -108,8 +115,13 @@ class Profile:
         """Returns itself where every op is known.
 
         Raises:
-            Incomplete: the total is unknown; the ops are named.
+            Incomplete: the total is unknown; the ops are named, or why there is no forward pass.
         """
+        if self.trace.failed is not None:
+            raise Incomplete(f"{self.name}: {self.trace.failed}")
+        if self.counts.reasons:
+            told = "; ".join(f"{op} {why}" for op, why in self.counts.reasons.items())
+            raise Incomplete(f"{self.name}: no total under {self.convention}: {told}")
         if self.counts.total is None:
             ops = ", ".join(f"{op} ({calls} calls)" for op, calls in self.coverage.unknown.items())
             raise Incomplete(f"{self.name}: no formula for {ops}; declare one with @effbench.formula")

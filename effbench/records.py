@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from typing_extensions import TypeAliasType
 
@@ -23,6 +23,9 @@ Shape = tuple[int, ...]
 # A named alias: pydantic would follow a bare recursive one forever.
 Attr = TypeAliasType("Attr", "bool | int | float | str | tuple[Attr, ...] | None")
 """A non-tensor argument or hyper-parameter: plain values and tuples of them."""
+
+REPARAMETRISES = "reparametrises"
+"""The tag of an op that computes a weight from other weights, as weight and spectral normalisation do."""
 
 Ids = int | tuple[int, ...]
 """One value id, or those of a list of tensors."""
@@ -66,7 +69,7 @@ class OpCall:
 
     Attributes:
         op: name without overload, such as "aten::convolution".
-        tags: torch's own tags of the op, such as "pointwise".
+        tags: torch's own tags of the op, such as "pointwise", and `REPARAMETRISES`.
         is_view: every output shares memory with an input by the op's schema.
         mutates: names of the arguments that the op writes to.
         module: path of the innermost module running; "" is the model itself.
@@ -98,6 +101,9 @@ class ModuleCall:
         outputs: value ids of the tensors returned; nested containers are flattened.
         output_kind: "tensor", "sequence" (tuple or list), "mapping", "none" or "other".
         attrs: the module's plain public attributes (hyper-parameters).
+        argument_kinds: the kind of each positional argument, in the words of `output_kind`.
+        nesting: what a container returned holds: a value id for a tensor, a tuple for a container (of a mapping the
+            values), None for anything else; None where no container was returned.
     """
 
     path: str
@@ -106,6 +112,45 @@ class ModuleCall:
     outputs: tuple[int, ...]
     output_kind: str
     attrs: Mapping[str, Attr]
+    argument_kinds: tuple[str, ...] = ()
+    nesting: Attr = None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a function call.
+
+    Attributes:
+        type: name of its class; "Tensor" for a tensor of any class.
+        value: a tensor's shape, anything else as a plain value.
+    """
+
+    type: str
+    value: Attr
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One call of a public function by the name that tools patch, as the model wrote it.
+
+    Attributes:
+        name: the attribute called, such as "torch.Tensor.add"; `x + y` calls none.
+        module: path of the innermost module running; "" is the model itself.
+        args: positional arguments; a method's first is the tensor it was called on.
+        kwargs: keyword arguments.
+    """
+
+    name: str
+    module: str
+    args: tuple[Argument, ...]
+    kwargs: Mapping[str, Argument]
+
+
+Origin = Literal["module", "graph", "weights"]
+"""What a trace was made from: a PyTorch module that ran, a graph read from a file, or named tensors alone."""
+
+Fact = Literal["functions", "composites", "nonzeros"]
+"""A field of `Trace` that is None unless it was asked for: recording it costs time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +216,12 @@ class Trace:
     """What one forward pass of a model did: the facts that every count is computed from.
 
     Attributes:
-        failed: one line saying what raised and where; None for a complete pass.
+        failed: one line saying what raised and where, or why there is no forward pass; None for a complete pass.
+        origin: what the facts are of.
+        functions: calls of public functions, in order; None where they were not asked for.
+        composites: the calls that PyTorch got from the model: ops it composes of others (linear, matmul, einsum)
+            whole, as the graph of `torch.jit.trace` holds them; None where they were not asked for.
+        nonzeros: by value id, how many elements of a weight are not zero; None where they were not asked for.
     """
 
     inputs: tuple[Input, ...]
@@ -183,6 +233,10 @@ class Trace:
     buffers: tuple[Buffer, ...]
     notes: tuple[Note, ...] = ()
     failed: str | None = None
+    origin: Origin = "module"
+    functions: tuple[FunctionCall, ...] | None = None
+    composites: tuple[OpCall, ...] | None = None
+    nonzeros: Mapping[int, int] | None = None
 
     @property
     def batch(self) -> int:

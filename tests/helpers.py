@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from effbench.judge.convention import conventions
 from effbench.judge.count import Counts, count
@@ -90,3 +91,37 @@ def expect(model: Model, *inputs: Any, mac: int = 0, other: int = 0, **keywords:
     found = traced(model, *inputs, **keywords)
     assert counted(found).total == mac
     assert counted(found, "full").total == 2 * mac + other
+
+
+class Mixed(nn.Module):
+    """Every family that has MACs, once or more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 5, bias=False)
+        self.mix = nn.Bilinear(5, 5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.convolution(x))).flatten(2).transpose(1, 2)
+        x = self.attention(x, x, x, need_weights=False)[0]
+        scores = torch.softmax(torch.bmm(x, x.transpose(1, 2)), -1)
+        y = self.head((scores @ x).mean(1))
+        return self.mix(y, y)  # type: ignore[no-any-return]
+
+
+MIXED_SHAPE = (2, 3, 6, 6)
+
+
+class Net(nn.Module):
+    """Two layers of which the second may not fit, and a head."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Linear(4, 4), nn.Linear(width, 4))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))  # type: ignore[no-any-return]

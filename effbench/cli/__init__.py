@@ -12,8 +12,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     0 done; 1 a check failed; 2 the call or an input is wrong (one line on standard error); 3 incomplete.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     debug = "--debug" in words
+    if "" not in sys.path:  # what lies here can be imported (--plugin), but stands behind all that is installed
+        sys.path.append("")
     sys.exit(_run([word for word in words if word != "--debug"], debug))
 
 
@@ -29,6 +31,8 @@ def _run(words: list[str], debug: bool) -> int:
         return _fail(str(error), error.exit_code, debug)
     except TyperException as error:
         return _fail(f"{error.format_message().rstrip('.')}; see effbench --help", 2, debug)
+    except SystemExit as end:  # not ours: commands return or raise
+        return _fail(f"a model's or plugin's own code ended the process with {one_line(end)}", 2, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug=False)
     except BrokenPipeError:

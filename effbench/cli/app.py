@@ -17,6 +17,7 @@ from effbench.cli.options import (
     Quiet,
     Spec,
     Strict,
+    UnsafeLoad,
     import_plugins,
     parse_args,
     parse_error,
@@ -62,6 +63,7 @@ def profile(
     format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
+    unsafe_load: UnsafeLoad = False,
     plugin: Plugin = None,
 ) -> None:
     """Params, MACs, FLOPs, output shapes and memory per layer."""
@@ -77,7 +79,7 @@ def profile(
     errors = parse_errors(error, "--error")
     if errors and record is None:
         raise InputError("--error states what a record keeps: say which with --record DIR")
-    made = _profile(spec, arg, input, convention, quiet, plugin)
+    made = _profile(spec, arg, input, convention, quiet, plugin, unsafe_load)
     if record is not None:
         from effbench.api import record as add_to_record
 
@@ -95,6 +97,7 @@ def summary(
     format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
+    unsafe_load: UnsafeLoad = False,
     plugin: Plugin = None,
 ) -> None:
     """The torchsummary report: same columns, order and totals."""
@@ -103,7 +106,7 @@ def summary(
     from effbench.report.summary import summary_report
 
     name = chosen_format(format, output)
-    made = _profile(spec, arg, input, "macs", quiet, plugin)
+    made = _profile(spec, arg, input, "macs", quiet, plugin, unsafe_load)
     emit(summary_report(summary_document(made), name), name, output)
 
 
@@ -117,6 +120,7 @@ def explain(
     format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
+    unsafe_load: UnsafeLoad = False,
     plugin: Plugin = None,
 ) -> None:
     """The hand calculation of every layer: formula, numbers put in, result."""
@@ -125,7 +129,7 @@ def explain(
     from effbench.report.explain import explain_report
 
     name = chosen_format(format, output)
-    made = _profile(spec, arg, input, convention, quiet, plugin)
+    made = _profile(spec, arg, input, convention, quiet, plugin, unsafe_load)
     emit(explain_report(explain_document(made, layer), name), name, output)
 
 
@@ -150,7 +154,8 @@ def rank(
     """The leaderboard: rank, model, cost, error, score, and what each row would need to rise."""
     from effbench import api
     from effbench.cli.output import chosen_format, emit, progress
-    from effbench.documents import ranking_document
+    from effbench.rankings import rank as rank_records
+    from effbench.rankings import ranking_document, with_errors
     from effbench.report.rank import rank_report
 
     name = chosen_format(format, output)
@@ -158,8 +163,8 @@ def rank(
     stated = [parse_error(text, "--error-of") for text in error_of or ()]
     with progress("reading", quiet) as say:
         found = api.gather(sources, say)
-    records = api.with_errors(found.records, stated, error or "error")
-    ranking = api.rank(records, error, score, convention)
+    records = with_errors(found.records, stated, error or "error")
+    ranking = rank_records(records, error, score, convention)
     emit(rank_report(ranking_document(ranking, convention, found.notes)), name, output)
 
 
@@ -193,6 +198,31 @@ def check(
         raise CheckFailed(f"{len(wrong)} published figures differ, first {wrong[0].figure} of {wrong[0].model}")
 
 
+@app.command()
+def audit(
+    spec: Spec,
+    arg: Arg = None,
+    input: Input = None,
+    format: Format = None,
+    output: Output = None,
+    quiet: Quiet = False,
+    unsafe_load: UnsafeLoad = False,
+    plugin: Plugin = None,
+) -> None:
+    """Every convention side by side, the real tools run beside, each difference explained."""
+    from effbench import api
+    from effbench.audits import audit_document
+    from effbench.cli.output import chosen_format, emit, progress
+    from effbench.report.audit import audit_report
+
+    name = chosen_format(format, output)
+    args = parse_args(arg)
+    import_plugins(plugin)
+    with progress(f"profiling {spec}", quiet) as say:
+        made = api.audit(api.load(spec, args, input or (), unsafe_load), say=say)
+    emit(audit_report(audit_document(made)), name, output)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="ops, conventions, loaders, peers, scores or formats.")],
@@ -218,6 +248,7 @@ def _profile(
     convention: str,
     quiet: bool,
     plugin: list[str] | None,
+    unsafe_load: bool,
 ) -> Profile:
     """Returns the profile of a spec, saying so while it lasts."""
     from effbench.cli.output import progress
@@ -231,4 +262,4 @@ def _profile(
     with progress(f"profiling {spec}", quiet):
         from effbench import api
 
-        return api.profile_loaded(api.load(spec, args, given or ()), convention)
+        return api.profile_loaded(api.load(spec, args, given or (), unsafe_load), convention)

@@ -6,7 +6,9 @@ import ast
 import importlib
 import json
 import math
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,11 @@ from effbench.records import ErrorFigure
 
 Spec = Annotated[
     str,
-    typer.Argument(metavar="SPEC", help="path/to/file.py:Name, package.module:Name, torchvision:resnet50, timm:…"),
+    typer.Argument(
+        metavar="SPEC",
+        help="path/to/file.py:Name, package.module:Name, torchvision:resnet50, timm:…, hf:DIR, or a .pt2, .pt, .onnx, "
+        ".safetensors or .pth file",
+    ),
 ]
 Arg = Annotated[
     list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="A constructor argument; repeatable.")
@@ -46,6 +52,10 @@ Plugin = Annotated[
         metavar="MODULE",
         help="Import this first: it may register formulas, conventions, …; repeatable.",
     ),
+]
+UnsafeLoad = Annotated[
+    bool,
+    typer.Option("--unsafe-load", help="Let the file run code of its own while it is read, as a pickled model does."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="End with code 3 where an op has no formula.")]
 
@@ -87,7 +97,7 @@ def parse_error(text: str, option: str) -> tuple[str, ErrorFigure]:
     number, colon, unit = rest.partition(":")
     if not (name and equals and colon and unit):
         raise InputError(
-            f"{option} {text!r}: write NAME=VALUE:UNIT, such as pixel_error=6.86:pixels or top1=0.24:fraction"
+            f"{option} {text!r}: write NAME=VALUE:UNIT, such as pixel_error=6.86:pixels or accuracy=0.93:fraction"
         )
     try:
         value = float(number)
@@ -112,6 +122,7 @@ def import_plugins(names: Sequence[str] | None) -> None:
     """
     for name in names or ():
         try:
-            importlib.import_module(name)
+            with redirect_stdout(sys.stderr):
+                importlib.import_module(name)
         except Exception as error:
             raise InputError(f"--plugin {name}: importing it raised {one_line(error)}") from error

@@ -6,9 +6,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
 
+from effbench.errors import InputError
 from effbench.report import format_of, render
 from effbench.report.table import Report, Terminal, renderers
 from effbench.store import write_whole
@@ -22,7 +24,12 @@ def chosen_format(name: str | None, output: Path | None) -> str:
 
     Raises:
         UnknownName: no such format or ending.
+        InputError: the file cannot be written where it is wanted; told before anything is computed.
     """
+    if output is not None and output.is_dir():
+        raise InputError(f"{output}: is a folder: name a file in it")
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.parent}: make it first")
     if name is not None:
         renderers.get(name)
         return name
@@ -37,18 +44,24 @@ def emit(report: Report, name: str, output: Path | None) -> None:
     terminal = None
     if sys.stdout.isatty():
         terminal = Terminal(shutil.get_terminal_size().columns, color="NO_COLOR" not in os.environ)
+    if isinstance(sys.stdout, TextIOWrapper):  # a stream that has no ² shows its code and does not fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout.write(render(report, name, terminal))
     sys.stdout.flush()
 
 
 @contextmanager
 def progress(text: str, quiet: bool) -> Iterator[Say]:
-    """Shows a spinner with a text that the block may replace; nothing where standard error is no screen."""
+    """Shows a spinner with a text that the block may replace; nothing where standard error is no screen.
+
+    What a model's code prints meanwhile goes to standard error: it is no part of the report.
+    """
     if quiet or not sys.stderr.isatty():
-        yield lambda text: None
+        with redirect_stdout(sys.stderr):
+            yield lambda text: None
         return
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(text)) as status:
+    with redirect_stdout(sys.stderr), Console(stderr=True).status(Text(text)) as status:
         yield lambda text: status.update(Text(text))

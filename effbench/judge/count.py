@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import effbench.judge.conventions  # noqa: F401  fills the table of conventions
+from effbench.errors import InputError
 from effbench.judge.algebra import Expr, total
-from effbench.judge.convention import Convention, Cost
+from effbench.judge.convention import Convention, Cost, conventions
 from effbench.judge.work import formulas
-from effbench.records import Shape, Trace
+from effbench.records import REPARAMETRISES, Fact, Shape, Trace
 from effbench.units import Unit
 
 
@@ -31,6 +32,7 @@ class LayerCount:
         params: distinct parameters of its own; a shared one counts at its first path.
         amount: in the convention's unit, children left out; None where an op of its own is unknown.
         activations: elements that its own convolutions and matrix products output.
+        beside: the convention's second figure; None where unknown or where it gives one figure.
     """
 
     path: str
@@ -40,11 +42,16 @@ class LayerCount:
     params: int
     amount: Expr | None
     activations: int
+    beside: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a trace costs under one convention; `total` is None where an unknown op makes it unknowable."""
+    """What a trace costs under one convention; `total` is None where an unknown op makes it unknowable.
+
+    Attributes:
+        beside: the total of the convention's second figure, in MACs; None where unknown or where it gives one figure.
+    """
 
     convention: str
     unit: Unit
@@ -53,16 +60,22 @@ class Counts:
     coverage: Coverage
     layers: tuple[LayerCount, ...]
     costs: tuple[Cost, ...]
+    beside: int | None = None
 
     @property
     def macs(self) -> int | None:
-        """Returns the total in MACs; None where unknown or where the convention counts FLOPs."""
-        return self.total if self.unit is Unit.MAC else None
+        """Returns the total in MACs; None where unknown or where the convention counts FLOPs alone."""
+        return self.total if self.unit is Unit.MAC else self.beside
 
     @property
     def flops(self) -> int | None:
         """Returns the total in FLOPs, 2 per MAC; None where unknown."""
         return None if self.total is None else to_flops(self.total, self.unit)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Returns why calls are unknown that do not lack a formula, by op."""
+        return {cost.label: cost.why for cost in reversed(self.costs) if cost.amount is None and cost.why}
 
 
 def to_flops(amount: int, unit: Unit) -> int:
@@ -71,20 +84,41 @@ def to_flops(amount: int, unit: Unit) -> int:
 
 
 def count(trace: Trace, convention: Convention) -> Counts:
-    """Returns the cost of a trace under a convention, per layer and in total, as exact integers."""
+    """Returns the cost of a trace under a convention, per layer and in total, as exact integers.
+
+    Raises:
+        InputError: the convention reads facts that were not asked for when the trace was made, or that a graph
+            read from a file does not have.
+    """
+    if trace.origin == "graph" and not convention.graphs:
+        own = ", ".join(sorted(name for name, item in conventions.items() if item.graphs))
+        raise InputError(
+            f"convention {convention.name} gives what that tool makes of a PyTorch module, and this is a graph "
+            f"read from a file: count it by {own}"
+        )
+    absent = missing_facts(trace, convention)
+    if absent:
+        raise InputError(
+            f"convention {convention.name} reads {', '.join(absent)}, which this trace was made without: "
+            f"profile the model again under it (--convention {convention.name})"
+        )
     costs = tuple(convention.rule(trace))
-    layers = _layers(trace, costs)
-    amounts = [layer.amount for layer in layers]
-    known = None if None in amounts else sum(amount.value for amount in amounts if amount is not None)
+    layers = _layers(trace, costs, convention)
     return Counts(
         convention.name,
         convention.unit,
-        known,
+        _all_known(layer.amount for layer in layers),
         sum(layer.activations for layer in layers),
         _coverage(costs),
         layers,
         costs,
+        _all_known(layer.beside for layer in layers),
     )
+
+
+def missing_facts(trace: Trace, convention: Convention) -> tuple[Fact, ...]:
+    """Returns the facts that a convention reads and a trace was made without."""
+    return tuple(fact for fact in sorted(convention.needs) if getattr(trace, fact) is None)
 
 
 def _coverage(costs: Iterable[Cost]) -> Coverage:
@@ -99,7 +133,7 @@ def _coverage(costs: Iterable[Cost]) -> Coverage:
     return Coverage(counted, free, unknown)
 
 
-def _layers(trace: Trace, costs: Iterable[Cost]) -> tuple[LayerCount, ...]:
+def _layers(trace: Trace, costs: Iterable[Cost], convention: Convention) -> tuple[LayerCount, ...]:
     own: dict[str, list[Cost]] = {}
     for cost in costs:
         own.setdefault(cost.module, []).append(cost)
@@ -110,6 +144,8 @@ def _layers(trace: Trace, costs: Iterable[Cost]) -> tuple[LayerCount, ...]:
         outputs[call.path] = tuple(trace.values[number].shape for number in call.outputs)
     params = own_params(trace)
     activations = _activations(trace)
+    # Where a pass broke off, or there was none, a module that did not return has an unknown share.
+    known = {node.path for node in trace.tree if trace.failed is None or node.path in calls}
     return tuple(
         LayerCount(
             node.path,
@@ -117,8 +153,9 @@ def _layers(trace: Trace, costs: Iterable[Cost]) -> tuple[LayerCount, ...]:
             calls.get(node.path, 0),
             outputs.get(node.path, ()),
             params.get(node.path, 0),
-            _sum(own.get(node.path, [])),
+            _sum(own.get(node.path, [])) if node.path in known else None,
             activations.get(node.path, 0),
+            _sum_beside(own.get(node.path, [])) if convention.beside is not None and node.path in known else None,
         )
         for node in trace.tree
     )
@@ -129,6 +166,13 @@ def _sum(costs: Iterable[Cost]) -> Expr | None:
     if None in amounts:
         return None
     return total(amount for amount in amounts if amount is not None).merged()
+
+
+def _sum_beside(costs: Iterable[Cost]) -> Expr | None:
+    known = list(costs)
+    if any(cost.amount is None for cost in known):
+        return None
+    return total(cost.beside for cost in known).merged()
 
 
 def own_params(trace: Trace) -> dict[str, int]:
@@ -145,7 +189,7 @@ def _activations(trace: Trace) -> dict[str, int]:
     """Returns the elements that convolutions and matrix products output, by module path."""
     sums: dict[str, int] = {}
     for call in trace.ops:
-        entry = formulas.find(call.op)
+        entry = None if REPARAMETRISES in call.tags else formulas.find(call.op)
         work = entry.work(call, trace.values) if entry is not None else None
         if work is None or not work.mac:
             continue
@@ -156,12 +200,13 @@ def _activations(trace: Trace) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A sum over all calls of one kind: a module class or an op."""
+    """A sum over all calls of one kind: a module class or an op; `beside` as in `LayerCount`."""
 
     name: str
     calls: int
     params: int
     amount: int | None
+    beside: int | None = None
 
 
 def by_op(counts: Counts) -> tuple[Group, ...]:
@@ -169,7 +214,11 @@ def by_op(counts: Counts) -> tuple[Group, ...]:
     groups: dict[str, list[Cost]] = {}
     for cost in counts.costs:
         groups.setdefault(cost.label, []).append(cost)
-    made = (Group(name, len(costs), 0, _value(_sum(costs))) for name, costs in groups.items())
+    two = any(layer.beside is not None for layer in counts.layers)
+    made = (
+        Group(name, len(costs), 0, _value(_sum(costs)), _value(_sum_beside(costs)) if two else None)
+        for name, costs in groups.items()
+    )
     return tuple(sorted(made, key=_dearest_first))
 
 
@@ -184,6 +233,7 @@ def by_type(counts: Counts) -> tuple[Group, ...]:
             sum(layer.calls for layer in layers),
             sum(layer.params for layer in layers),
             _all_known(layer.amount for layer in layers),
+            _all_known(layer.beside for layer in layers),
         )
         for name, layers in groups.items()
     )

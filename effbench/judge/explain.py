@@ -144,7 +144,8 @@ def _cost_lines(nodes: Sequence[TreeNode], trace: Trace, counts: Counts) -> Iter
             yield Line(node.path, kind, "", "0", 0, f"the same module as {home}, counted there")
         elif amount is None:
             unknown = ", ".join(sorted({c.label for c in counts.costs if c.module == node.path and c.amount is None}))
-            yield Line(node.path, kind, "", "", None, f"unknown: no formula for {unknown}")
+            why = f"no formula for {unknown}" if unknown else "its forward did not run"
+            yield Line(node.path, kind, "", "", None, f"unknown: {why}")
         elif amount:
             yield Line(node.path, kind, amount.symbols(), amount.numbers(), amount.value)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
+from typing import NamedTuple
 
 from effbench.judge.scores import Facts, Score
 from effbench.records import ErrorFigure, Note
@@ -81,11 +83,13 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str) -> Ranking:
     Models whose error has another unit than the first one's are left out: their scores could not be compared.
     """
     quality = metric in QUALITIES
-    unit = "fraction" if quality else next((c.error.unit for c in candidates if c.error is not None), "")
+    stated = [(candidate, _stated(candidate, metric)) for candidate in candidates]
+    units = (figures.error.unit for _, figures in stated if not isinstance(figures, str))
+    unit = "fraction" if quality else next(units, "")
     entering: list[tuple[float, Candidate, Facts]] = []
     excluded: list[Excluded] = []
-    for candidate in candidates:
-        facts = _enter(candidate, metric, unit)
+    for candidate, figures in stated:
+        facts = figures if isinstance(figures, str) else _facts(figures, metric, unit)
         if isinstance(facts, str):
             excluded.append(Excluded(candidate.name, facts))
         else:
@@ -96,25 +100,46 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str) -> Ranking:
     return Ranking(score, metric, name, unit, rows, tuple(excluded), _notes(entering, score, name, unit))
 
 
-def _enter(candidate: Candidate, metric: str, unit: str) -> Facts | str:
-    """Returns what the score reads of a candidate, or why it cannot be ranked."""
-    stated = candidate.error
-    if stated is None:
+class _Stated(NamedTuple):
+    params: int
+    flops: int
+    error: ErrorFigure
+
+
+def _stated(candidate: Candidate, metric: str) -> _Stated | str:
+    """Returns a candidate's figures, the error as it was stated, or why it cannot be ranked whatever the unit."""
+    error = candidate.error
+    if error is None:
         return f"no {metric}"
-    if not (math.isfinite(stated.value) and stated.value >= 0):
-        return f"its {metric} is {stated.value}: a number from 0 up is needed"
+    if not (math.isfinite(error.value) and error.value >= 0):
+        return f"its {metric} is {error.value}: a number from 0 up is needed"
     if candidate.obstacle:
         return candidate.obstacle
     if not candidate.params or not candidate.flops:
         return "no parameters or FLOPs: the score would be 0"
+    return _Stated(candidate.params, candidate.flops, error)
+
+
+def _facts(stated: _Stated, metric: str, unit: str) -> Facts | str:
+    """Returns what the score reads, the error in the ranking's unit, or why it cannot be read in that unit."""
+    params, flops, error = stated
     if metric not in QUALITIES:
-        if stated.unit != unit:
-            return f"its {metric} is in {stated.unit}, the ranking is in {unit}"
-        return Facts(candidate.params, candidate.flops, stated.value)
-    if stated.unit not in ("fraction", "percent"):
-        return f"its {metric} is in {stated.unit}, not a fraction or percent"
-    share = stated.value / 100 if stated.unit == "percent" else stated.value
-    return Facts(candidate.params, candidate.flops, 1 - share)
+        if error.unit != unit:
+            return f"its {metric} is in {error.unit}, the ranking is in {unit}"
+        return Facts(params, flops, error.value)
+    if error.unit not in ("fraction", "percent"):
+        return f"its {metric} is in {error.unit}, not a fraction or percent"
+    share = _as_fraction(error)
+    if share > 1:
+        return f"its {metric} of {error.value} is more than all, in {error.unit}: check its unit"
+    return Facts(params, flops, 1 - share)
+
+
+def _as_fraction(stated: ErrorFigure) -> float:
+    """Returns a quality as a fraction; the digits are moved, so that 93.37 percent ties with 0.9337."""
+    if stated.unit == "fraction":
+        return stated.value
+    return float(Decimal(repr(float(stated.value))).scaleb(-2))
 
 
 def _rows(entering: Sequence[tuple[float, Candidate, Facts]], score: Score) -> tuple[Ranked, ...]:

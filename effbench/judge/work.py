@@ -30,6 +30,7 @@ class Work:
         special: exp, log, sqrt, rsqrt, erf, tanh, pow, sin, cos.
         cmp: comparisons, minima and maxima.
         activations: elements that the op's inner products output; None for those of its result.
+        unknown: kinds of which the op does an amount that is not known; they are ZERO above.
     """
 
     mac: Expr = ZERO
@@ -39,11 +40,13 @@ class Work:
     special: Expr = ZERO
     cmp: Expr = ZERO
     activations: Expr | None = None
+    unknown: frozenset[str] = frozenset()
 
     def __add__(self, other: Work) -> Work:
         """Returns the work of both, done by one op."""
         sums = {kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS}
-        return Work(**sums, activations=other.activations if self.activations is None else self.activations)
+        activations = other.activations if self.activations is None else self.activations
+        return Work(**sums, activations=activations, unknown=self.unknown | other.unknown)
 
 
 NO_WORK = Work()

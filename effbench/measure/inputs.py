@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from effbench.errors import InputError
+from effbench.errors import InputError, one_line
+from effbench.measure.asked import HINT, parse_asked
 from effbench.measure.source import ModelInputs
 
-_INPUT = re.compile(r"(?:(?P<name>[A-Za-z_]\w*):)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?")
-HINT = "pass the input's shape, for example --input 1x3x224x224"
+_MOST_ELEMENTS = 2**28
+"""One gibibyte of float32."""
+
+__all__ = ["HINT", "as_inputs", "example", "image_inputs", "parse_inputs"]
 
 
 def parse_inputs(texts: Sequence[str]) -> ModelInputs:
@@ -25,23 +28,20 @@ def parse_inputs(texts: Sequence[str]) -> ModelInputs:
     """
     positional: list[torch.Tensor] = []
     keywords: dict[str, torch.Tensor] = {}
-    for text in texts:
-        match = _INPUT.fullmatch(text)
-        if match is None:
-            raise InputError(f"--input {text!r}: write [NAME:]SHAPE[:DTYPE], such as 1x3x224x224 or ids:1x128:int64")
-        tensor = _example(_shape(match["shape"]), _dtype(match["dtype"] or "float32", text))
-        if match["name"] is None:
+    for item in parse_asked(texts):
+        tensor = _example(item.shape, _dtype(item.dtype or "float32", item.text))
+        if item.name is None:
             positional.append(tensor)
         else:
-            keywords[match["name"]] = tensor
+            keywords[item.name] = tensor
     return ModelInputs(tuple(positional), keywords)
 
 
-def as_inputs(example: Any) -> ModelInputs:
+def as_inputs(given: Any) -> ModelInputs:
     """Returns what a model file's `example_inputs()` gave: a tensor, a tuple of arguments or a dict of keywords."""
-    if isinstance(example, Mapping):
-        return ModelInputs((), dict(example))
-    return ModelInputs(tuple(example) if isinstance(example, tuple | list) else (example,))
+    if isinstance(given, Mapping):
+        return ModelInputs((), dict(given))
+    return ModelInputs(tuple(given) if isinstance(given, tuple | list) else (given,))
 
 
 def image_inputs(*shape: int) -> ModelInputs:
@@ -49,8 +49,9 @@ def image_inputs(*shape: int) -> ModelInputs:
     return ModelInputs((_example(shape, torch.float32),))
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(int(size) for size in text.split("x"))
+def example(shape: Sequence[int], dtype: str) -> torch.Tensor:
+    """Returns a tensor of a shape and of a dtype by torch's name, with values that any model takes."""
+    return _example(tuple(shape), getattr(torch, dtype))
 
 
 def _dtype(name: str, text: str) -> torch.dtype:
@@ -61,6 +62,18 @@ def _dtype(name: str, text: str) -> torch.dtype:
 
 
 def _example(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Returns a tensor with values; one that would fill memory has none, which counting can do without."""
+    if math.prod(shape) > _MOST_ELEMENTS:
+        return _hollow(shape, dtype)
     if not dtype.is_floating_point:
         return torch.zeros(shape, dtype=dtype)
     return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def _hollow(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    try:
+        return torch.empty(shape, dtype=dtype, device="meta")
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"an input of {'×'.join(map(str, shape))[:100]} is beyond any tensor: {one_line(error)}"
+        ) from None

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
 
     from effbench.measure.source import Loaded
 
-Run: TypeAlias = "Callable[[nn.Module, tuple[Any, ...]], int]"
-"""(model on the CPU, positional inputs) → the tool's own total."""
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a tool gives that counts FLOPs and MACs by rules of its own."""
+
+    flops: int
+    macs: int
+
+
+Run: TypeAlias = "Callable[[nn.Module, tuple[Any, ...]], int | Figures]"
+"""(model on the CPU, positional inputs) → the tool's own total, in its unit, or both of its totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,17 @@ def version(tool: Peer) -> str:
 
 
 def run_peer(tool: Peer, loaded: Loaded) -> int:
-    """Returns the tool's own total for a model, run as its condition says.
+    """Returns the tool's own total for a model in the tool's unit, run as its condition says.
+
+    Raises:
+        InputError: the tool cannot be imported, or raised.
+    """
+    given = run_for_figures(tool, loaded)
+    return given.flops if isinstance(given, Figures) else given
+
+
+def run_for_figures(tool: Peer, loaded: Loaded) -> int | Figures:
+    """Returns what the tool gives for a model, both figures where it gives two; the model is left as it was.
 
     Raises:
         InputError: the tool cannot be imported, or raised.
@@ -76,8 +95,12 @@ def run_peer(tool: Peer, loaded: Loaded) -> int:
         raise InputError(f"{tool.name} {obstacle}")
     if loaded.inputs.kwargs:
         raise InputError(f"{tool.name} takes positional inputs only")
+    from effbench.measure.state import borrowed
+
     try:
-        return tool.run(loaded.build("cpu"), loaded.inputs.args)
+        model = loaded.build("cpu")
+        with borrowed(model, lambda tensor: tensor, training=False):
+            return tool.run(model, loaded.inputs.args)
     except Exception as error:
         raise InputError(f"{tool.name} raised {one_line(error)}") from error
 

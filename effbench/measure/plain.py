@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import nn
 
 from effbench.records import Attr
 
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 _NAMED = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
+@cache
+def _name(item: object) -> str:
+    return str(item).removeprefix("torch.")
 
 
 def dtype_name(dtype: torch.dtype) -> str:
     """Returns "float32" for torch.float32."""
-    return str(dtype).removeprefix("torch.")
+    return _name(dtype)
 
 
 def plain(value: object) -> Attr:
     """Returns the value as a record may hold it; an object of an unknown kind becomes its class name."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if type(value) in _PLAIN:
+        return value  # type: ignore[return-value]  # the classes are Attr's own
+    if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, torch.SymInt):
         return int(value)
-    if isinstance(value, Sequence):
-        return tuple(plain(item) for item in value)
+    if isinstance(value, list | tuple):
+        return tuple([plain(item) for item in value])
     if isinstance(value, _NAMED):
-        return str(value).removeprefix("torch.")
+        return _name(value)
+    if isinstance(value, Sequence):
+        return tuple([plain(item) for item in value])
     if isinstance(value, complex):
         return str(value)
     return f"<{type(value).__name__}>"
@@ -37,14 +48,16 @@ def hyper_parameters(module: nn.Module) -> Mapping[str, Attr]:
     return {
         name: plain(value)
         for name, value in vars(module).items()
-        if not name.startswith("_") and name != "training" and _is_plain(value)
+        if name[0] != "_" and name != "training" and _is_plain(value)
     }
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
+    if type(value) in _PLAIN:
+        return True
+    return (
+        all(map(_is_plain, value)) if isinstance(value, tuple | list) else isinstance(value, bool | int | float | str)
+    )
 
 
 def class_name(kind: type) -> str:

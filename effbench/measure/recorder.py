@@ -7,21 +7,32 @@ touching the model; storages are followed by weak references, so that recording 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _get_current_dispatch_mode_stack,
+    _pop_mode,
+    is_traceable_wrapper_subclass_type,
+)
 
-from effbench.measure.plain import class_name, dtype_name, hyper_parameters, plain
+from effbench.errors import InputError
+from effbench.measure.composites import Composites, arriving_whole
+from effbench.measure.containers import tensors_in
+from effbench.measure.nonzeros import Nonzeros, is_sparse
+from effbench.measure.packed import is_packed, unpacked
+from effbench.measure.plain import class_name, dtype_name, plain
+from effbench.measure.reparametrised import is_reparametrisation
 from effbench.measure.shapes import Rule, rule_of, run
-from effbench.records import Attr, Ids, ModuleCall, OpCall, Value
+from effbench.measure.whole import functions_whole, run_higher_order
+from effbench.records import REPARAMETRISES, Attr, Ids, ModuleCall, OpCall, Value
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
@@ -36,7 +47,7 @@ class _OpInfo(NamedTuple):
     is_view: bool
     mutates: tuple[str, ...]
     arguments: tuple[str, ...]
-    defaults: tuple[tuple[str, Any], ...]
+    defaults: Mapping[str, Attr]
 
 
 class _RawOp(NamedTuple):
@@ -49,17 +60,25 @@ class _RawOp(NamedTuple):
 
 
 class _Frame(NamedTuple):
+    """A module that runs; `weights` says whether what it does is to compute a weight."""
+
     module: nn.Module
     path: str
+    weights: bool = False
 
 
 class Recorder:
     """Writes down ops, module calls and tensors between `with recorder.listening():` and its end."""
 
-    def __init__(self, paths: Mapping[nn.Module, str]) -> None:
-        """`paths` names the modules whose calls are recorded."""
+    def __init__(
+        self, paths: Mapping[nn.Module, str], attrs: Mapping[str, Mapping[str, Attr]], facts: Collection[str] = ()
+    ) -> None:
+        """`paths` names the modules whose calls are recorded, `attrs` gives their hyper-parameters by path.
+
+        `facts` names what else to record: "composites".
+        """
         self._paths = paths
-        self._attrs: dict[str, Mapping[str, Attr]] = {}
+        self._attrs = attrs
         self._values: list[Value] = []
         self._tensors: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._storages: dict[int, int] = {}
@@ -67,6 +86,9 @@ class Recorder:
         self._ops: list[_RawOp] = []
         self._calls: list[ModuleCall] = []
         self._stack: list[_Frame] = [_Frame(nn.Module(), "")]
+        self._composites = Composites(self._ops) if "composites" in facts else None
+        self._nonzeros = Nonzeros() if "nonzeros" in facts else None
+        self.called_directly: set[str] = set()
         self._muted = 0
         self._open = False
 
@@ -74,6 +96,10 @@ class Recorder:
     def values(self) -> tuple[Value, ...]:
         """Returns the tensors seen so far, by id."""
         return tuple(self._values)
+
+    def value(self, number: int) -> Value:
+        """Returns one of the tensors seen so far."""
+        return self._values[number]
 
     @property
     def calls(self) -> tuple[ModuleCall, ...]:
@@ -83,20 +109,17 @@ class Recorder:
     @property
     def ops(self) -> tuple[OpCall, ...]:
         """Returns the op calls so far, in order."""
-        return tuple(
-            OpCall(
-                raw.info.name,
-                raw.info.tags,
-                raw.info.is_view,
-                raw.info.mutates,
-                raw.module,
-                raw.inputs,
-                raw.outputs,
-                raw.attrs,
-                tuple(raw.frees),
-            )
-            for raw in self._ops
-        )
+        return tuple(map(_op_call, self._ops))
+
+    @property
+    def composites(self) -> tuple[OpCall, ...] | None:
+        """Returns the calls that are part of no other, composite ones whole; None where nobody asked for them."""
+        return None if self._composites is None else tuple(map(_op_call, self._composites.calls()))
+
+    @property
+    def nonzeros(self) -> Mapping[int, int] | None:
+        """Returns how many elements are not zero, by value id of weights; None where nobody asked for them."""
+        return None if self._nonzeros is None else self._nonzeros.counts
 
     @property
     def innermost(self) -> str:
@@ -111,11 +134,17 @@ class Recorder:
             register_module_forward_hook(self._leave_module, with_kwargs=True),
         )
         self._open = True
+        modes = len(_get_current_dispatch_mode_stack())
         try:
-            with _attention_whole(self), _Ops(self):
+            asked = self._composites
+            whole = nullcontext() if asked is None else arriving_whole(asked.one_call)
+            with functions_whole(self), whole, _Ops(self):
                 yield
         finally:
             self._open = False
+            # Where a model recursed without end, a mode had no room on the stack to leave by itself.
+            while len(_get_current_dispatch_mode_stack()) > modes:
+                _pop_mode()
             for hook in hooks:
                 hook.remove()
 
@@ -126,6 +155,8 @@ class Recorder:
             value = self._values[known[1]]
             if value.shape == tensor.shape:
                 return value.id
+        if tensor.is_nested:
+            return self.value_id(_tokens(tensor))
         number = len(self._values)
         storage, nbytes = self._storage_of(tensor)
         strides = tuple(tensor.stride()) if tensor.layout is torch.strided else ()
@@ -160,19 +191,52 @@ class Recorder:
         if self._muted:
             return
         inputs: dict[str, Ids] = {}
-        attrs: dict[str, Attr] = {}
-        named = dict(info.defaults)
-        named.update(zip(info.arguments, args, strict=False))
-        named.update(kwargs)
-        for name, value in named.items():
+        attrs = dict(info.defaults)
+        for name, value in (*zip(info.arguments, args, strict=False), *kwargs.items()):
             if isinstance(value, torch.Tensor):
                 inputs[name] = self.value_id(value)
-            elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
-                inputs[name] = tuple(self.value_id(item) for item in value if isinstance(item, torch.Tensor))
+                attrs.pop(name, None)
+            elif isinstance(value, list | tuple) and any(map(_is_tensor, value)):
+                inputs[name] = tuple([self.value_id(item) for item in value if isinstance(item, torch.Tensor)])
+            elif is_packed(value):
+                inputs[name] = tuple([self.record_weight(item) for item in unpacked(value)])
             else:
                 attrs[name] = plain(value)
-        outputs = tuple(self.value_id(leaf) for leaf in _tensors_in(result))
-        self._ops.append(_RawOp(info, self.innermost, inputs, outputs, attrs, []))
+        outputs = tuple([self.value_id(leaf) for leaf in _tensors_in(result)])
+        frame = self._stack[-1]
+        if self._nonzeros is not None:
+            for tensor in filter(is_sparse, tensors_in((args, kwargs))):
+                self.record_weight(tensor)
+            self._nonzeros.made(inputs, outputs, _tensors_in(result))
+        said = info._replace(tags=(*info.tags, REPARAMETRISES)) if frame.weights else info
+        self._ops.append(_RawOp(said, frame.path, inputs, outputs, attrs, []))
+
+    def record_weight(self, tensor: torch.Tensor) -> int:
+        """Returns the id of a parameter, a buffer or another tensor that no input decides."""
+        number = self.value_id(tensor)
+        if self._nonzeros is not None:
+            self._nonzeros.given(number, tensor)
+        return number
+
+    def record_call(self, op: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Writes down one call of an op that did not come through the dispatcher."""
+        self.record_op(op_info(op), args, kwargs, result)
+
+    def run_composite(self, info: _OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
+        """Returns what a composite op gives, its parts recorded and, where that is asked for, itself."""
+        if self._composites is None:
+            return run(*args, **kwargs)
+        with self._composites.one_call(info.name) as outermost:
+            result = run(*args, **kwargs)
+        if outermost and not self._muted:
+            self.record_op(info, args, kwargs, result)
+            self._composites.name_last(self._ops.pop())
+        return result
+
+    @property
+    def is_muted(self) -> bool:
+        """Returns whether ops run unrecorded."""
+        return self._muted > 0
 
     @contextmanager
     def muted(self) -> Iterator[None]:
@@ -183,33 +247,64 @@ class Recorder:
         finally:
             self._muted -= 1
 
+    @contextmanager
+    def computing_weights(self, module: nn.Module) -> Iterator[None]:
+        """Tags the ops of the block: they compute a weight of the module."""
+        with self._inside(_Frame(module, self._paths.get(module, self.innermost), True)):
+            yield
+
+    def entering(self, module: nn.Module) -> AbstractContextManager[None] | None:
+        """Returns None where a module was called and its forward now starts; else a context in which it runs."""
+        if self._stack[-1].module is module or self._muted:
+            return None
+        path = self._paths.get(module, self.innermost)
+        self.called_directly.add(path)
+        return self._inside(_Frame(module, path, self._stack[-1].weights))
+
+    @contextmanager
+    def _inside(self, frame: _Frame) -> Iterator[None]:
+        depth = len(self._stack)
+        self._stack.append(frame)
+        yield  # what raises leaves its frames behind, which name the place
+        del self._stack[depth:]
+
     def _enter_module(self, module: nn.Module, args: object) -> None:
         path = self._paths.get(module)
-        self._stack.append(_Frame(module, self.innermost if path is None else path))
+        weights = self._stack[-1].weights or is_reparametrisation(module)
+        self._stack.append(_Frame(module, self.innermost if path is None else path, weights))
 
-    def _leave_module(self, module: nn.Module, args: object, kwargs: object, output: object) -> None:
+    def _leave_module(self, module: nn.Module, args: tuple[object, ...], kwargs: object, output: object) -> None:
         # A submodule that raised, caught by the model, left its frame behind: drop down to our own.
         while len(self._stack) > 1 and self._stack.pop().module is not module:
             pass
         path = self._paths.get(module)
         if path is None:
             return
-        if path not in self._attrs:
-            self._attrs[path] = hyper_parameters(module)
         self._calls.append(
             ModuleCall(
                 path,
                 class_name(type(module)),
-                tuple(self.value_id(leaf) for leaf in _tensors_in((args, kwargs))),
-                tuple(self.value_id(leaf) for leaf in _tensors_in(output)),
+                tuple([self.value_id(leaf) for leaf in (*_tensors_in(args), *_tensors_in(kwargs))]),
+                tuple([self.value_id(leaf) for leaf in _tensors_in(output)]),
                 _kind(output),
                 self._attrs[path],
+                tuple([_kind(arg) for arg in args]),
+                None if isinstance(output, torch.Tensor) else self._nesting(output),
             )
         )
+
+    def _nesting(self, value: object) -> Attr:
+        """Returns a tensor's id, for a container its items'; None for anything else."""
+        if isinstance(value, torch.Tensor):
+            return self.value_id(value)
+        items = list(value.values()) if isinstance(value, Mapping) else value
+        return tuple([self._nesting(item) for item in items]) if isinstance(items, list | tuple) else None
 
 
 class _Ops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs every op and hands it to the recorder; an op that PyTorch composes of others is taken apart."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -223,84 +318,82 @@ class _Ops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         recorder = self._recorder
+        if types and any(map(is_traceable_wrapper_subclass_type, types)):
+            return NotImplemented  # a tensor made of tensors says itself what is done with these
+        if not isinstance(func, OpOverload):
+            return run_higher_order(self, recorder, func, args, kwargs)
         # Under inference_mode composite ops (linear, matmul) arrive whole; elsewhere they arrive taken apart.
         # Asked of the dispatcher itself: PyTorch also has composites in Python for tracing, such as an upsampling by
         # index arithmetic, which no eager call runs.
         info = op_info(func)
         if info.is_composite:
+            if recorder.is_muted:
+                return func(*args, **kwargs)
             with self:
-                return func._op_dk(_COMPOSITE, *args, **kwargs)
+                return recorder.run_composite(info, partial(func._op_dk, _COMPOSITE), args, kwargs)
         result = run(func, info.rule, args, kwargs)
         recorder.record_op(info, args, kwargs, result)
         return result
 
 
-class _DirectAttention(TorchFunctionMode):
-    """Sees attention called under a name that was imported from torch before the recording began."""
-
-    def __init__(self, original: Any, whole: Callable[..., Any]) -> None:
-        super().__init__()
-        self._original = original
-        self._whole = whole
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        call = self._whole if func is self._original else func
-        return call(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _attention_whole(recorder: Recorder) -> Iterator[None]:
-    """Records attention as one call, whatever kernel or chain of ops serves it on this device.
-
-    The name in `torch.nn.functional` is replaced too, since a function mode does not see the calls that
-    functions written in Python, such as `multi_head_attention_forward`, make inside.
-    """
-    original = torch.nn.functional.scaled_dot_product_attention
-    info = op_info(torch.ops.aten.scaled_dot_product_attention.default)
-
-    def whole(*args: Any, **kwargs: Any) -> Any:
-        with recorder.muted():
-            result = original(*args, **kwargs)
-        recorder.record_op(info, args, kwargs, result)
-        return result
-
-    torch.nn.functional.scaled_dot_product_attention = whole
-    try:
-        with _DirectAttention(original, whole):
-            yield
-    finally:
-        torch.nn.functional.scaled_dot_product_attention = original
-
-
 @cache
 def op_info(op: Any) -> _OpInfo:
     """Returns what the schema of an op overload says, and how it runs without data."""
+    if not isinstance(op, OpOverload):  # a higher-order op has no schema
+        return _OpInfo(f"higher_order::{op}", False, None, (), False, (), ("query", "key", "value"), {})
     schema = op._schema
     written = tuple(arg.name for arg in schema.arguments if arg.alias_info and arg.alias_info.is_write)
     aliased = [ret.alias_info for ret in schema.returns]
     return _OpInfo(
         name=schema.name,
-        is_composite=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), _COMPOSITE),
+        is_composite=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), _COMPOSITE),  # type: ignore[no-untyped-call]
         rule=rule_of(op),
         tags=tuple(sorted(str(tag).rpartition(".")[2] for tag in op.tags)),
         is_view=bool(aliased) and all(alias is not None and not alias.is_write for alias in aliased),
         mutates=written,
         arguments=tuple(arg.name for arg in schema.arguments),
-        defaults=tuple((arg.name, arg.default_value) for arg in schema.arguments if arg.has_default_value()),
+        defaults={arg.name: plain(arg.default_value) for arg in schema.arguments if arg.has_default_value()},
     )
+
+
+def _op_call(raw: _RawOp) -> OpCall:
+    info, frees = raw.info, tuple(raw.frees)
+    return OpCall(
+        info.name, info.tags, info.is_view, info.mutates, raw.module, raw.inputs, raw.outputs, raw.attrs, frees
+    )
+
+
+def _is_tensor(item: object) -> bool:
+    return isinstance(item, torch.Tensor)
 
 
 def _tensors_in(tree: object) -> list[torch.Tensor]:
     if isinstance(tree, torch.Tensor):
         return [tree]
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+    if not tree:  # no arguments, no keywords
+        return []
+    if type(tree) is tuple and all(map(_is_tensor, tree)):
+        return list(tree)
+    return tensors_in(tree)
 
 
-def _kind(output: object) -> str:
-    if isinstance(output, torch.Tensor):
+def _tokens(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns the tokens of all sequences of a jagged tensor, one after the other.
+
+    Raises:
+        InputError: the layout is the older one, whose sequences may differ in every dimension.
+    """
+    if tensor.layout is not torch.jagged:
+        raise InputError("a nested tensor of the strided layout has no shape: build it with layout=torch.jagged")
+    values: torch.Tensor = tensor.values().detach()
+    return values
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, torch.Tensor):
         return "tensor"
-    if output is None:
+    if value is None:
         return "none"
-    if isinstance(output, Mapping):
+    if isinstance(value, Mapping):
         return "mapping"
-    return "sequence" if isinstance(output, list | tuple) else "other"
+    return "sequence" if isinstance(value, list | tuple) else "other"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 _PLAIN_TENSORS = (torch.Tensor, nn.Parameter)
 _META = torch.device("meta")
@@ -67,10 +68,12 @@ def run(op: Any, rule: Rule | None, args: Sequence[Any], kwargs: Mapping[str, An
     try:
         key = tuple([_key(arg) for arg in args])
         named = tuple([(name, _key(value)) for name, value in kwargs.items()]) if kwargs else ()
-        answer = _layouts(op, key, named)
+        answer = _layouts(op, key, named, torch.get_default_dtype())
     except (NotPlain, TypeError):
         return op(*args, **kwargs)
-    return args[0] if rule.returns == 0 else _tensors(answer)
+    if rule.returns == 0:
+        return args[0]
+    return op(*args, **kwargs) if isinstance(answer, _Shared) else _tensors(answer)
 
 
 def _key(value: Any) -> Key:
@@ -86,13 +89,29 @@ def _key(value: Any) -> Key:
     return Scalar(kind, value)
 
 
-Answer = Layout | tuple["Answer", ...] | list["Answer"] | None
+class _Shared(NamedTuple):
+    """The answer of an op whose results share memory, though its schema does not say so: `_unsafe_view`."""
+
+
+Answer = Layout | tuple["Answer", ...] | list["Answer"] | _Shared | None
 
 
 @lru_cache(maxsize=1 << 16)
-def _layouts(op: Any, key: tuple[Key, ...], named: tuple[tuple[str, Key], ...]) -> Answer:
-    """Returns how the op's results are laid out, from its own shape rule; raises what that rule raises."""
-    return _answer(op(*map(_stand_in, key), **{name: _stand_in(value) for name, value in named}))
+def _layouts(op: Any, key: tuple[Key, ...], named: tuple[tuple[str, Key], ...], default_dtype: torch.dtype) -> Answer:
+    """Returns how the op's results are laid out, from its own shape rule; raises what that rule raises.
+
+    `default_dtype` is part of the question: an op given integers or no tensor at all answers in it.
+    """
+    args = tuple(map(_stand_in, key))
+    kwargs = {name: _stand_in(value) for name, value in named}
+    result = op(*args, **kwargs)
+    answer = _answer(result)
+    given, made = _storages((args, kwargs)), _storages(result)
+    return answer if len({*given, *made}) == len(set(given)) + len(made) else _Shared()
+
+
+def _storages(tree: Any) -> list[int]:
+    return [leaf.untyped_storage()._cdata for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
 def _stand_in(key: Key) -> Any:

@@ -82,6 +82,10 @@ def same_random_state() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda_states)
 
 
+_LEAVES = frozenset({bool, int, float, str, type(None)})
+"""Classes whose objects hold nothing: passed over first, since most attributes are of these."""
+
+
 @contextmanager
 def borrowed(model: nn.Module, swap: Swap, training: bool) -> Iterator[None]:
     """Lends the model with stand-in tensors and the given training flag; restores all of it at the end.
@@ -91,7 +95,10 @@ def borrowed(model: nn.Module, swap: Swap, training: bool) -> Iterator[None]:
     """
     modules = list(model.modules())
     kinds = [type(module) for module in modules]
-    saved = [(holder, holder.copy()) for holder in _holders(modules)]
+    holders = _holders(modules)
+    # Most are a module's empty tables of hooks: nothing to save, only to empty again.
+    empty = [holder for holder in holders if not holder]
+    saved = [(holder, holder.copy()) for holder in holders if holder]
     try:
         stand_ins = _Swapper(swap)
         for holder, _ in saved:
@@ -103,6 +110,9 @@ def borrowed(model: nn.Module, swap: Swap, training: bool) -> Iterator[None]:
         for module, kind in zip(modules, kinds, strict=True):
             if type(module) is not kind:  # a lazy module becomes another one when it runs
                 module.__class__ = kind
+        for holder in empty:
+            if holder:
+                holder.clear()
         for holder, contents in saved:
             _restore(holder, contents)
 
@@ -116,6 +126,8 @@ def _holders(modules: Iterable[nn.Module]) -> list[Holder]:
     found: dict[int, Holder] = {}
 
     def visit(value: object, through_object: bool) -> None:
+        if type(value) in _LEAVES:
+            return
         if isinstance(value, tuple):
             for item in value:
                 visit(item, through_object)
@@ -154,7 +166,7 @@ def _restore(holder: Holder, contents: Holder) -> None:
 
 
 def _same(left: Iterable[object], right: Iterable[object]) -> bool:
-    return [id(item) for item in left] == [id(item) for item in right]
+    return list(map(id, left)) == list(map(id, right))
 
 
 class _Swapper:
@@ -169,6 +181,8 @@ class _Swapper:
         if isinstance(holder, set):
             return
         for key, value in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if type(value) in _LEAVES:
+                continue
             fresh = self._fresh(value)
             if fresh is not value:
                 holder[key] = fresh

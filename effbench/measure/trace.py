@@ -2,95 +2,140 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_flatten_with_path, tree_map
 
-from effbench.errors import ModelError, one_line
+from effbench.errors import InputError, ModelError, one_line
+from effbench.measure.containers import mapped, named_tensors
+from effbench.measure.direct import direct_calls_seen
+from effbench.measure.functions import functions_recorded
+from effbench.measure.notes import lazy_note, notes_on
+from effbench.measure.packed import packed_params
 from effbench.measure.plain import class_name, dtype_name, hyper_parameters
 from effbench.measure.recorder import Recorder
+from effbench.measure.reparametrised import old_style_hooks
+from effbench.measure.scripted import scripted_kept
 from effbench.measure.source import Loaded, ModelInputs
 from effbench.measure.state import Swap, borrowed, is_shapeless, private_copy, same_random_state, to_meta
-from effbench.records import Buffer, Input, ModuleCall, Note, OpCall, Param, Trace, TreeNode, Value
+from effbench.records import Buffer, Fact, FunctionCall, Input, ModuleCall, Note, OpCall, Param, Trace, TreeNode, Value
 
 Mode = Literal["eval", "train"]
 
 
-def trace(loaded: Loaded, mode: Mode = "eval") -> Trace:
+def trace(loaded: Loaded, mode: Mode = "eval", needs: frozenset[Fact] = frozenset()) -> Trace:
     """Returns what one forward pass does; `trace.failed` names the module that raised, if one did.
 
     The pass runs on meta tensors, which have shapes and no data. A model that needs data (it reads a value, its
     output shape depends on one) is run for real instead, and a Note says so. The model is left as it was.
 
+    Args:
+        loaded: the model and its inputs.
+        mode: whether its modules train or evaluate.
+        needs: facts to record beside those that every trace has.
+
     Raises:
         ModelError: the model's constructor raised.
     """
     with same_random_state():
-        return _trace(loaded, mode)
+        found = _trace(loaded, mode, needs)
+    return replace(found, notes=(*loaded.notes, *found.notes), origin=loaded.origin)
 
 
-def _trace(loaded: Loaded, mode: Mode) -> Trace:
-    hollow, obstacle = _run_without_data(loaded, mode)
+def _trace(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> Trace:
+    if "nonzeros" in needs:
+        hollow, obstacle = None, "there are no zeros to count"
+    else:
+        hollow, obstacle = _run_without_data(loaded, mode, needs)
     if hollow is not None and hollow.failed is None:
         return hollow
     try:
         real = loaded.build("cpu")
     except Exception as error:
         raise ModelError(f"{loaded.name}: building the model raised {one_line(error)}") from error
+    if "nonzeros" in needs and any(tensor.is_meta for tensor in _own_tensors(real)):
+        raise InputError(f"{loaded.name}: its weights lie on meta and have no values, so zeros cannot be counted")
     if hollow is not None and any(tensor.device.type == "meta" for tensor in _own_tensors(real)):
         return hollow
-    full = _run(real, loaded.inputs, private_copy, mode)
+    full = _run(real, loaded.inputs, private_copy, mode, needs)
     if full.failed is not None:
         return full
     why = f"run with real tensors, because without data {obstacle}"
     return replace(full, notes=(*full.notes, Note("real-run", loaded.name, why)))
 
 
-def _run_without_data(loaded: Loaded, mode: Mode) -> tuple[Trace | None, str]:
+def _run_without_data(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> tuple[Trace | None, str]:
     """Returns the pass on meta tensors, None where none could start, and what stood in its way."""
     try:
         model = loaded.build("meta")
     except Exception as error:
         return None, f"its constructor raised {one_line(error)}"
     try:
-        hollow = _run(model, loaded.inputs, to_meta, mode)
+        hollow = _run(model, loaded.inputs, to_meta, mode, needs)
     except Exception as error:  # a kind of tensor that cannot be emptied
         return None, f"putting its tensors on meta raised {one_line(error)}"
     return hollow, hollow.failed or ""
 
 
-def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode) -> Trace:
+def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: frozenset[Fact]) -> Trace:
     """Returns the trace of one pass with the model's tensors swapped for stand-ins."""
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper around the model as written
     paths = {module: path for path, module in model.named_modules()}
-    recorder = Recorder(paths)
-    failed = None
-    with _quiet_and_plain(), borrowed(model, swap, training=mode == "train"):
-        args, kwargs = tree_map(_tensor_map(swap), (inputs.args, dict(inputs.kwargs)))
+    failed, functions = None, None
+    training = mode == "train"
+    with plain_forward(), borrowed(model, swap, training), scripted_kept(paths, training):
+        args, kwargs = mapped((inputs.args, dict(inputs.kwargs)), swap)
         lazy = any(map(is_shapeless, _own_tensors(model)))
         if lazy:
             with suppress(Exception):  # it raises again below, where it is recorded
                 model(*args, **kwargs)
         tree, params, buffers = read_tree(model), read_params(model), read_buffers(model)
+        recorder = Recorder(paths, {node.path: node.attrs for node in tree}, needs)
         given = _record_inputs(recorder, args, kwargs)
         for tensor in _own_tensors(model):
             if not is_shapeless(tensor):
-                recorder.value_id(tensor)
+                recorder.record_weight(tensor)
         try:
-            with recorder.listening():
+            with _seen_everywhere(paths, recorder), _also_recorded(needs, recorder) as functions:
                 model(*args, **kwargs)
         except Exception as error:
             failed = f"{_place(recorder.innermost, paths)} raised {one_line(error)}"
         del args, kwargs
     parts = (recorder.values, recorder.ops, recorder.calls)
-    notes = (*_lazy_note(lazy), *_uncalled(tree, recorder.calls, failed))
-    return _assemble(given, parts, tree, params, buffers, notes, failed)
+    told = notes_on(paths, tree, recorder.calls, recorder.called_directly, failed is None)
+    notes = (*lazy_note(lazy), *told)
+    made = _assemble(given, parts, tree, params, buffers, notes, failed)
+    asked = None if functions is None else tuple(functions)
+    if not needs:
+        return made
+    return replace(made, functions=asked, composites=recorder.composites, nonzeros=recorder.nonzeros)
+
+
+@contextmanager
+def _seen_everywhere(modules: Iterable[nn.Module], recorder: Recorder) -> Iterator[None]:
+    """Listens to ops and modules, to forwards called past their modules, and to hooks that compute weights."""
+    with (
+        old_style_hooks(modules, recorder.computing_weights),
+        direct_calls_seen(modules, recorder.entering),
+        recorder.listening(),
+    ):
+        yield
+
+
+@contextmanager
+def _also_recorded(needs: frozenset[Fact], recorder: Recorder) -> Iterator[list[FunctionCall] | None]:
+    """Gives the list that function calls are written to, None where they are not asked for."""
+    if "functions" not in needs:
+        yield None
+        return
+    with functions_recorded(lambda: recorder.innermost) as calls:
+        yield calls
 
 
 def _assemble(
@@ -114,7 +159,8 @@ def read_tree(model: nn.Module) -> tuple[TreeNode, ...]:
 
     def visit(module: nn.Module, path: str, above: frozenset[nn.Module]) -> None:
         children = {name: child for name, child in module._modules.items() if child is not None}
-        own = ((local, names[id(param)]) for local, param in module._parameters.items() if param is not None)
+        own = [(local, names[id(param)]) for local, param in module._parameters.items() if param is not None]
+        own += [(local, f"{path}.{local}" if path else local) for local, _ in packed_params(module)]
         nodes.append(
             TreeNode(
                 path,
@@ -151,6 +197,10 @@ def read_params(model: nn.Module) -> tuple[Param, ...]:
                 None if known == name else known,
             )
         )
+    for path, module in model.named_modules():
+        for local, tensor in packed_params(module):
+            name, size = f"{path}.{local}" if path else local, tensor.numel() * tensor.element_size()
+            found.append(Param(name, tuple(tensor.shape), dtype_name(tensor.dtype), False, size))
     return tuple(found)
 
 
@@ -171,19 +221,14 @@ def _own_tensors(model: nn.Module) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()]
 
 
-def _tensor_map(swap: Swap) -> Any:
-    return lambda leaf: swap(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-
 def _record_inputs(recorder: Recorder, args: Any, kwargs: Any) -> tuple[Input, ...]:
     """Returns the tensors among the arguments; a plain positional tensor has no name."""
     found: list[Input] = []
-    for tree, top in ((args, len(args)), (kwargs, 0)):
-        for path, leaf in tree_flatten_with_path(tree)[0]:
-            if isinstance(leaf, torch.Tensor):
-                keys = [str(getattr(step, "key", getattr(step, "idx", step))) for step in path]
-                name = None if top and len(keys) == 1 else ".".join(keys)
-                found.append(Input(name, tuple(leaf.shape), dtype_name(leaf.dtype), recorder.value_id(leaf)))
+    for tree, top in ((args, True), (kwargs, False)):
+        for path, tensor in named_tensors(tree):
+            value = recorder.value(recorder.value_id(tensor))
+            name = None if top and len(path) == 1 else ".".join(path)
+            found.append(Input(name, value.shape, value.dtype, value.id))
     return tuple(found)
 
 
@@ -193,33 +238,23 @@ def _place(path: str, paths: dict[nn.Module, str]) -> str:
     return f"{path} ({kind})" if path else f"forward of {kind}"
 
 
-def _lazy_note(lazy: bool) -> Iterator[Note]:
-    """Gives a Note where the input, and not the constructor, decided how many parameters there are."""
-    if lazy:
-        yield Note("lazy", "model", "parameters of lazy modules took their shapes from this input")
-
-
-def _uncalled(tree: tuple[TreeNode, ...], calls: tuple[ModuleCall, ...], failed: str | None) -> Iterator[Note]:
-    """Gives a Note naming the modules with parameters that forward never called."""
-    if failed is not None:
-        return
-    called = {call.path for call in calls}
-    identities = {node.identity for node in tree if node.path in called}
-    idle = [node.path for node in tree if node.params and node.identity not in identities]
-    if idle:
-        shown = ", ".join(idle[:3]) + (f" and {len(idle) - 3} more" if len(idle) > 3 else "")
-        text = "have parameters, but were not called as modules; what ops they caused stands at their parent"
-        yield Note("not-called", shown, text)
-
-
 @contextmanager
-def _quiet_and_plain() -> Iterator[None]:
-    """Gradients and attention's fused fast path off, the model's own warnings unprinted; restored at the end."""
-    fast = torch.backends.mha.get_fastpath_enabled()
+def plain_forward() -> Iterator[None]:
+    """Gradients, attention's fused fast path and compilation off, warnings unprinted; restored at the end."""
+    fast, compiler = torch.backends.mha.get_fastpath_enabled(), torch.compile
     torch.backends.mha.set_fastpath_enabled(False)
+    torch.compile = _as_written
+    # What is compiled already runs as written too. Where dynamo was never imported, nothing is.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), eager:
             warnings.simplefilter("ignore")
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        torch.compile = compiler
+
+
+def _as_written(model: Any = None, **options: Any) -> Any:
+    """Returns what `torch.compile` is given; without a function, what decorates one."""
+    return (lambda function: function) if model is None else model

@@ -24,7 +24,7 @@ def check_report(document: Document) -> Report:
     rows = tuple({**row, "recomputed": row["recomputed"] or ""} for row in document["figures"])
     tally = (
         f"{document['equal']} figures equal, {document['differs']} differ, "
-        f"{document['stated']} stated only: their model or cost is not published"
+        f"{document['stated']} stated only: their model is not published, or they were measured on data"
     )
     return Report(
         document,

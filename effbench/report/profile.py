@@ -12,6 +12,8 @@ from effbench.units import grouped, mebibytes, scaled
 Document = Mapping[str, Any]
 
 GROUPINGS = ("layer", "type", "op")
+_MOST_OUTPUTS = 3
+"""Shapes that a line shows; a language model returns two more for every layer, its cache."""
 
 
 def profile_report(document: Document, by: Sequence[str] = ("layer",), depth: int | None = None) -> Report:
@@ -64,10 +66,15 @@ def _layer_table(document: Document, depth: int | None) -> Table:
 
 
 def _cost_columns(document: Document) -> tuple[Column, ...]:
-    flops = Column("flops", "FLOPs", show=numeric(grouped), wide=document["unit"] == "MAC")
-    if document["unit"] != "MAC":
+    flops = Column("flops", "FLOPs", show=numeric(grouped), wide=_gives_macs(document))
+    if not _gives_macs(document):
         return (flops,)
     return (Column("macs", "MACs", show=numeric(grouped)), flops)
+
+
+def _gives_macs(document: Document) -> bool:
+    """Returns whether the convention counts MACs, alone or beside FLOPs."""
+    return document["unit"] == "MAC" or any(layer["macs"] is not None for layer in document["layers"])
 
 
 def _footer(document: Document, key: str) -> Mapping[str, Cell]:
@@ -89,7 +96,8 @@ def _level(path: str) -> int:
 
 def _worth_a_line(layer: Document) -> bool:
     """Returns whether a layer brings something of its own: containers and idle modules only sum up others."""
-    return bool(layer["params"] or layer["flops"] != 0 or _own_class(layer))
+    unknown = layer["flops"] is None and layer["calls"]
+    return bool(layer["params"] or layer["flops"] or unknown or _own_class(layer))
 
 
 def _own_class(layer: Document) -> bool:
@@ -98,7 +106,9 @@ def _own_class(layer: Document) -> bool:
 
 def _layer_row(layer: Document) -> Mapping[str, Cell]:
     calls = f" ×{layer['calls']}" if layer["calls"] > 1 else ""
-    shapes = ", ".join(shape_text(shape) for shape in layer["outputs"])
+    shapes = ", ".join(shape_text(shape) for shape in layer["outputs"][:_MOST_OUTPUTS])
+    if len(layer["outputs"]) > _MOST_OUTPUTS:
+        shapes += f", {len(layer['outputs']) - _MOST_OUTPUTS} more"
     return {
         "layer": layer["path"] or "(model)",
         "type": short(layer["type"]) + calls,
@@ -122,22 +132,36 @@ def _totals(document: Document) -> list[str]:
     frozen = f", {grouped(params['frozen'])} frozen" if params["frozen"] else ""
     shared = f", {grouped(params['shared'])} more through sharing" if params["shared"] else ""
     lines = [f"params       {grouped(params['total'])} ({scaled(params['total'])}){frozen}{shared}"]
-    if document["unit"] == "MAC":
+    if _gives_macs(document):
         lines.append(f"MACs         {_amount(document['macs'])}")
+    if document["unit"] == "MAC":
         lines.append(f"FLOPs        {_amount(document['flops'])}, 2 per MAC")
     else:
         lines.append(f"FLOPs        {_amount(document['flops'])}")
     batch = next((item["shape"][0] for item in document["inputs"] if item["shape"]), 1)
     if batch != 1:
         lines.append(f"per sample   {_amount(document['per_sample']['flops'])} FLOPs at batch {batch}")
+    weights = f"memory       {mebibytes(memory['parameters_bytes'])} MiB parameters"
+    if document["activations"] is None:
+        return [*lines, weights, "coverage     no forward pass: nothing is counted"]
     lines.append(f"activations  {grouped(document['activations'])} elements out of convolutions and matrix products")
-    lines.append(
-        f"memory       {mebibytes(memory['parameters_bytes'])} MiB parameters, "
-        f"{mebibytes(memory['peak_activation_bytes'])} MiB activations at the peak"
-    )
+    lines.append(f"{weights}, {mebibytes(memory['peak_activation_bytes'])} MiB activations at the peak")
+    lines.append(f"peak         {_peak(memory)}")
     unknown = sum(coverage["unknown"].values())
     lines.append(f"coverage     {coverage['counted']} calls counted, {coverage['free']} free, {unknown} unknown")
     return lines
+
+
+def _peak(memory: Document) -> str:
+    """Returns where activations peak and what they could shrink to; blocks are left out where they change nothing."""
+    place = "of the inputs alone"
+    if memory["peak_op"]:
+        place = f"at {memory['peak_op']} of {memory['peak_module'] or 'the model'}"
+    parts = [f"{place}; freed at last use {mebibytes(memory['floor_bytes'])} MiB"]
+    parts.append(f"largest op {mebibytes(memory['largest_op_bytes'])} MiB")
+    if memory["largest_block_bytes"] != memory["largest_op_bytes"]:
+        parts.append(f"residual blocks as one {mebibytes(memory['largest_block_bytes'])} MiB")
+    return ", ".join(parts)
 
 
 def _amount(amount: int | float | None) -> str:

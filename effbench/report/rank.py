@@ -24,7 +24,7 @@ def _leaderboard(document: Document) -> Table:
     columns = (
         Column("rank", "#"),
         Column("model", "Model", align="left"),
-        Column("params", "Params (M)", show=_number(".3f", 1e6)),
+        Column("params", "Params (M)", show=_number(".4g", 1e6)),
         Column("flops", "FLOPs (G)", show=_number(".4g", 1e9)),
         Column("error", f"Error ({document['unit']})", show=_number(".4f")),
         Column("score", "Score", show=_number(".7g", missing="overflow")),

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from effbench.errors import InputError
@@ -45,17 +46,24 @@ def check(suite: Suite, tracer: Tracer, witness: Witness | None = None) -> Itera
     """Gives each job with the verdicts on its figures, in the suite's order.
 
     With a witness, the tool that a published cost was counted with is run beside effbench's own count of it.
+
+    Raises:
+        InputError: a job's figures cannot be read, or its model cannot be found; the job is named.
     """
     for job in suite.models:
-        yield job, (*_check_job(job, suite.folder, tracer), *_hear(job, witness))
+        try:
+            found = (*_check_job(job, suite.folder, tracer), *_hear(job, witness))
+        except InputError as error:
+            raise InputError(f"{job.name}: {error}") from error
+        yield job, found
 
 
 def _hear(job: Job, witness: Witness | None) -> Iterable[Verdict]:
     cost = job.published.cost if job.published is not None else None
     if witness is None or cost is None or job.spec is None:
         return
-    unit = unit_of(cost.unit)[0]
-    figure, stated = f"{unit.value}s by {cost.convention} itself", f"{_stated(cost):,}"
+    unit, amount = _stated(cost)
+    figure, stated = f"{unit.value}s by {cost.convention} itself", f"{amount:,}"
     try:
         made = f"{witness(job, cost.convention) * (2 if unit is Unit.FLOP else 1):,}"
     except InputError as error:
@@ -71,13 +79,15 @@ def _check_job(job: Job, folder: Path, tracer: Tracer) -> Iterable[Verdict]:
     costly = published.params is not None or published.cost is not None or published.summary is not None
     trace = tracer(job) if job.spec is not None and costly else None
     yield from _check_cost(job, published, trace)
-    if published.summary is not None and trace is not None:
-        yield from _check_summary(job.name, published.summary, summarise(trace), folder)
+    if published.summary is not None:
+        made = None if trace is None else summarise(trace)
+        yield from _check_summary(job, published.summary, made, folder)
+    reason = "measured on data" if costly else "measured on data; no cost figure published"
+    for name, figure in published.errors.items():
+        unit = "" if figure.unit == "none" else f" {figure.unit}"
+        yield Verdict(job.name, name, f"{figure.value}{unit}", "", "stated", reason)
     if published.score is not None:
         yield _check_score(job, published, trace)
-    elif not costly:
-        for name, figure in published.errors.items():
-            yield Verdict(job.name, name, f"{figure.value} {figure.unit}", "", "stated", "no cost figure published")
 
 
 def _check_cost(job: Job, published: Published, trace: Trace | None) -> Iterable[Verdict]:
@@ -86,15 +96,16 @@ def _check_cost(job: Job, published: Published, trace: Trace | None) -> Iterable
         yield _compare(job, "params", f"{published.params:,}", None if recomputed is None else f"{recomputed:,}")
     if published.cost is not None:
         cost = published.cost
-        unit = unit_of(cost.unit)[0]
-        label = f"{unit.value}s ({cost.convention})"
+        unit, stated = _stated(cost)
         made = None if trace is None else _recount(trace, cost)
-        yield _compare(job, label, f"{_stated(cost):,}", None if made is None else f"{made:,}", cost.note)
+        label = f"{unit.value}s ({cost.convention})"
+        yield _compare(job, label, f"{stated:,}", None if made is None else f"{made:,}", cost.note)
 
 
-def _stated(cost: CostFigure) -> int:
+def _stated(cost: CostFigure) -> tuple[Unit, int]:
+    """Returns a published cost as (unit, exact count)."""
     try:
-        return parse_cost(cost.value, cost.unit)
+        return unit_of(cost.unit)[0], parse_cost(cost.value, cost.unit)
     except ValueError as error:
         raise InputError(str(error)) from None
 
@@ -116,36 +127,37 @@ def _equal(published: str, recomputed: str) -> str:
     return "equal" if published == recomputed else "differs"
 
 
-def _check_summary(model: str, figure: SummaryFigure, summary: Summary, folder: Path) -> Iterable[Verdict]:
+def _check_summary(job: Job, figure: SummaryFigure, summary: Summary | None, folder: Path) -> Iterable[Verdict]:
     sizes = (
-        ("summary input (MB)", figure.input_mb, summary.input_mb),
-        ("summary forward/backward (MB)", figure.forward_backward_mb, summary.forward_backward_mb),
-        ("summary params (MB)", figure.params_mb, summary.params_mb),
-        ("summary total (MB)", figure.total_mb, summary.total_mb),
+        ("summary input (MB)", figure.input_mb, summary and summary.input_mb),
+        ("summary forward/backward (MB)", figure.forward_backward_mb, summary and summary.forward_backward_mb),
+        ("summary params (MB)", figure.params_mb, summary and summary.params_mb),
+        ("summary total (MB)", figure.total_mb, summary and summary.total_mb),
     )
     for label, stated, made in sizes:
-        yield Verdict(model, label, f"{stated:.2f}", f"{made:.2f}", _equal(f"{stated:.2f}", f"{made:.2f}"))
+        yield _compare(job, label, f"{stated:.2f}", None if made is None else f"{made:.2f}")
+    if summary is None:
+        yield _compare(job, "summary rows", f"{figure.rows}", None)
+        return
     made_rows = [(row.layer, row.output_shape, row.params) for row in summary.rows]
     published_rows = list(_published_rows(figure, folder))
     agree = sum(a == b for a, b in zip(made_rows, published_rows, strict=False))
-    verdict = "equal" if made_rows == published_rows and figure.rows == len(made_rows) else "differs"
+    same = made_rows == published_rows and figure.rows == len(made_rows)
+    verdict = "equal" if same else "differs"
     first = next((a[0] for a, b in zip(published_rows, made_rows, strict=False) if a != b), "")
-    yield Verdict(
-        model,
-        "summary rows",
-        f"{figure.rows}",
-        f"{agree} of {len(made_rows)} the same",
-        verdict,
-        f"first difference at {first}" if first else "",
-    )
+    recomputed, reason = f"{agree} of {len(made_rows)} the same", f"first difference at {first}" if first else ""
+    yield Verdict(job.name, "summary rows", f"{figure.rows}", recomputed, verdict, reason)
 
 
 def _published_rows(figure: SummaryFigure, folder: Path) -> Iterable[tuple[str, str, int]]:
     if figure.table is None:
         return figure.layers
-    text = read_text(folder / figure.table, "table of layers")
-    rows = csv.DictReader(io.StringIO(text))
-    return [(row["layer"], row["output_shape"], int(row["params"])) for row in rows]
+    path = folder / figure.table
+    rows = csv.DictReader(io.StringIO(read_text(path, "table of layers")))
+    try:
+        return [(row["layer"], row["output_shape"], int(row["params"])) for row in rows]
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: each row needs layer, output_shape and a whole number of params") from None
 
 
 def _check_score(job: Job, published: Published, trace: Trace | None) -> Verdict:
@@ -154,22 +166,26 @@ def _check_score(job: Job, published: Published, trace: Trace | None) -> Verdict
     assert stated is not None
     error = published.errors.get(stated.error)
     if published.params is None or published.cost is None or error is None:
-        raise InputError(f"{job.name}: a published score needs params, cost and the error {stated.error!r}")
-    params, flops = published.params, _flops(published.cost)
+        raise InputError(f"a published score needs params, cost and the error {stated.error!r}")
+    params: int = published.params
+    flops: int | None = _flops(published.cost)
     reason = "from its own published figures"
     if trace is not None:
         counts = count(trace, conventions.get(published.cost.convention))
-        params, flops = sum(own_params(trace).values()), counts.flops or 0
+        params, flops = sum(own_params(trace).values()), counts.flops
         reason = f"from recomputed cost and the published {stated.error}"
-    value = scores.get(stated.name).value(Facts(params, flops, error.value))
-    shown, made = repr(stated.value), _to_digits_of(value, stated.value)
+    score, shown, made = scores.get(stated.name), repr(stated.value), "unknown"
+    if flops is not None:
+        made = _to_digits_of(score.value(Facts(params, flops, error.value)), stated.value)
     return Verdict(job.name, f"score {stated.name}", shown, made, _equal(shown, made), reason)
 
 
 def _flops(cost: CostFigure) -> int:
-    return _stated(cost) * (2 if unit_of(cost.unit)[0] is Unit.MAC else 1)
+    unit, amount = _stated(cost)
+    return 2 * amount if unit is Unit.MAC else amount
 
 
 def _to_digits_of(value: float, published: float) -> str:
     """Returns the value rounded to as many decimals as the published figure was printed with."""
-    return repr(round(value, len(repr(published).partition(".")[2])))
+    exponent = Decimal(repr(published)).as_tuple().exponent
+    return repr(round(value, -exponent)) if isinstance(exponent, int) else repr(value)

@@ -16,6 +16,7 @@ from torch.nn import functional
 import effbench as eb
 from effbench.documents import explain_document
 from effbench.errors import UnknownName
+from effbench.measure.source import Loaded
 from effbench.profiles import Profile
 
 MODELS = Path(__file__).parents[2] / "benchmarks" / "models"
@@ -131,6 +132,7 @@ def profile(name: str) -> tuple[Profile, nn.Module]:
             model: nn.Module = Transposed()
         return eb.profile(model, torch.rand(2, 4, 5)), model
     loaded = eb.load(str(MODELS / name) if name.endswith(".py") else f"torchvision:{name}")
+    assert isinstance(loaded, Loaded)
     return eb.profile(loaded), loaded.build("meta")
 
 

@@ -123,10 +123,6 @@ def test_scaled_sum_of_a_product(factors: dict[str, float], other: int) -> None:
     expect(torch.addmm, (5,), (3, 4), (4, 5), mac=60, other=other, **factors)
 
 
-def test_complex_products_are_macs_of_their_own_dtype() -> None:
-    expect(torch.mm, torch.zeros(3, 4, dtype=torch.complex64), torch.zeros(4, 5, dtype=torch.complex64), mac=60)
-
-
 def test_an_elementwise_product_is_no_inner_product() -> None:
     expect(torch.outer, (3,), (4,), other=12)
     expect(torch.mul, (3, 4), (3, 4), other=12)

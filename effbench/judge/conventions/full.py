@@ -17,6 +17,7 @@ WEIGHTS = Weights(MappingProxyType({"mac": 2, "add": 1, "mul": 1, "div": 1, "spe
     "full",
     Unit.FLOP,
     "2 per MAC and 1 per add, mul, div, compare and special function; data movement is free",
+    graphs=True,
 )
 def full(trace: Trace) -> Iterable[Cost]:
     """Gives the FLOPs of every op call."""

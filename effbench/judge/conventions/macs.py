@@ -13,6 +13,7 @@ from effbench.units import Unit
     "macs",
     Unit.MAC,
     "multiply-accumulates of convolutions, matrix products and attention; FLOPs are 2 × MACs",
+    graphs=True,
 )
 def macs(trace: Trace) -> Iterable[Cost]:
     """Gives the MACs of every op call."""

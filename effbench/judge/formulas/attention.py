@@ -47,6 +47,27 @@ def attention_rows(query: Shape, key: Shape, value: Shape, bias: Shape | None) -
     return _attention(scores, rows, key[1], width, value[-1], bias is not None)
 
 
+@formula(
+    "aten::_scaled_dot_product_flash_attention_backward",
+    "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+    "aten::_scaled_dot_product_efficient_attention_backward",
+    "aten::_scaled_dot_product_cudnn_attention_backward",
+    "aten::_scaled_dot_product_fused_attention_overrideable_backward",
+)
+def attention_backward(query: Shape, key: Shape, value: Shape) -> Work:
+    """Returns twice the forward pass's MACs: AᵀG, GVᵀ, SK and SᵀQ. Scores computed again save memory, not work."""
+    rows = elements(query[:-2], "N·H") * product(Lq=query[-2], Lk=key[-2])
+    mac = rows * product(**{"2·Dqk": 2 * query[-1]}) + rows * product(**{"2·Dv": 2 * value[-1]})
+    return Work(mac=mac, unknown=frozenset({"add", "mul"}))
+
+
+@formula("higher_order::flex_attention")
+def flex_attention(query: Shape, key: Shape, value: Shape) -> Work:
+    """Returns the work of attention under a mask function, dense; what it does to the scores is counted apart."""
+    rows = elements(query[:-2], "N·H") * product(Lq=query[-2])
+    return _attention(rows * product(Lk=key[-2]), rows, key[-2], query[-1], value[-1], False)
+
+
 def _attention(scores: Expr, rows: Expr, keys: int, width: int, value_width: int, masked: bool) -> Work:
     mac = scores * product(Dqk=width) + scores * product(Dv=value_width)
     return softmax_work(rows, keys) + Work(

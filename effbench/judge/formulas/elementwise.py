@@ -78,6 +78,7 @@ TABLE: dict[str, PerElement] = {
         ]
     },
     "hypot": PerElement(mul=2, add=1, special=1),
+    "polar": PerElement(mul=2, special=2),  # r·cos φ + i·r·sin φ
     # comparisons
     **{name: PerElement(cmp=1) for name in ["eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin"]},
     "clamp_min": PerElement(cmp=1),
@@ -161,6 +162,7 @@ _NEVER_IN_PLACE = frozenset(
         "log_sigmoid_forward",
         "maximum",
         "minimum",
+        "polar",
         "positive",
         "prelu",
         "softplus",
@@ -173,9 +175,12 @@ _NEVER_IN_PLACE = frozenset(
 def _register(name: str, each: PerElement) -> None:
     in_place = () if name in _NEVER_IN_PLACE else (f"aten::{name}_",)
 
-    @formula(f"aten::{name}", *in_place)
     def per_element(out: Shape) -> Work:
         return _spread(out, each)
+
+    kinds = " and ".join(f"{count} {kind}" for kind, count in each._asdict().items() if count)
+    per_element.__doc__ = f"Returns {kinds or 'no operation'} per element."
+    formula(f"aten::{name}", *in_place)(per_element)
 
 
 for _name, _each in TABLE.items():
@@ -224,6 +229,12 @@ def gelu(out: Shape, approximate: str) -> Work:
 def glu(out: Shape) -> Work:
     """Returns a sigmoid and a multiplication per element of the result, half the input."""
     return _spread(out, SIGMOID._replace(mul=1))
+
+
+@formula("aten::hann_window", "aten::hamming_window")
+def raised_cosine(out: Shape) -> Work:
+    """Returns the work of α − (1 − α)·cos(2πi/N): 2 mul, 1 special, 1 add per element."""
+    return _spread(out, PerElement(add=1, mul=2, special=1))
 
 
 @formula("aten::native_dropout")

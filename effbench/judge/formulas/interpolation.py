@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from effbench.judge.algebra import elements, product
 from effbench.judge.work import NO_WORK, Work, formula
 from effbench.records import Shape
@@ -47,3 +50,10 @@ def trilinear(out: Shape) -> Work:
 def bicubic(out: Shape) -> Work:
     """Returns a weighted sum of 16 neighbours per output."""
     return _weighted_sum(out, 16)
+
+
+@formula("aten::affine_grid_generator", "aten::cudnn_affine_grid_generator")
+def affine_grid(theta: Shape, size: Sequence[int], N: int | None, H: int | None, W: int | None) -> Work:  # noqa: N803
+    """Returns the MACs of θ·(x, y, 1) per output position: a product with a 2×3 (in three dimensions 3×4) matrix."""
+    positions = math.prod((size[0], *size[2:])) if size else (N or 0) * (H or 0) * (W or 0)
+    return Work(mac=product(positions=positions, rows=theta[-2], columns=theta[-1]))

@@ -1,6 +1,12 @@
-"""Products of matrices and vectors. An (n, k) by (k, m) product takes n·k·m MACs (definition of the product)."""
+"""Products of matrices and vectors. An (n, k) by (k, m) product takes n·k·m MACs (definition of the product).
+
+The shapes of a sparse tensor are those of the dense one it stands for, and so are its MACs here; those over its stored
+elements are counted apart, in `judge/sparsity.py`. Complex MACs become real ones in `judge/number_kinds.py`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.formulas.elementwise import gelu
@@ -27,7 +33,58 @@ def mm(mat2: Shape, self: Shape) -> Work:
     return Work(mac=_matrix(self, mat2))
 
 
-@formula("aten::addmm", "aten::addmm_")
+@formula("aten::hspmm")
+def hspmm(mat1: Shape, mat2: Shape) -> Work:
+    """Returns the work of a sparse (n, k) @ (k, m)."""
+    return Work(mac=_matrix(mat1, mat2))
+
+
+@formula("aten::_sparse_sparse_matmul")
+def sparse_matmul(self: Shape, other: Shape) -> Work:
+    """Returns the work of two sparse matrices' product."""
+    return Work(mac=_matrix(self, other))
+
+
+@formula("aten::_sparse_mm_reduce_impl")
+def sparse_mm_reduce(self: Shape, other: Shape, reduce: str) -> Work:
+    """Returns a product's MACs for a sum or a mean, which divides besides; an extremum compares instead of adding."""
+    terms = _matrix(self, other)
+    if reduce in ("amax", "amin"):
+        return Work(mul=terms, cmp=terms)
+    return Work(mac=terms, unknown=frozenset({"div"} if reduce == "mean" else ()))
+
+
+@formula("aten::_grouped_mm", "aten::_scaled_grouped_mm", "aten::_scaled_grouped_mm_v2")
+def grouped_mm(self: Shape, mat2: Shape) -> Work:
+    """Returns the work of a mixture's experts: rows, columns or the inner dimension are shared out among the groups.
+
+    Where both operands are batches, it is a batch's product; else the groups' products together are as many MACs as
+    one product of all rows, all columns and the whole inner dimension. Scales, where there are any, are unknown.
+    """
+    together = _matrix(self, mat2)
+    mac = product(G=self[0]) * together if len(self) == len(mat2) == 3 else together
+    return Work(mac=mac, unknown=frozenset({"add", "mul"}))
+
+
+@formula("aten::_sparse_semi_structured_linear")
+def semi_structured_linear(input: Shape, out: Shape) -> Work:
+    """Returns rows·in·out MACs, as of the dense weight of which every second element is stored."""
+    return Work(mac=elements(out) * product(**{"in": input[-1]}), unknown=frozenset({"add", "cmp"}))
+
+
+@formula("aten::_sparse_semi_structured_mm", "aten::_sparse_semi_structured_addmm")
+def semi_structured_mm(mat2: Shape, out: Shape) -> Work:
+    """Returns n·k·m MACs, as of the dense matrix of which every second element is stored."""
+    return Work(mac=elements(out) * product(**{"in": mat2[-2]}), unknown=frozenset({"add", "mul"}))
+
+
+@formula("aten::_cslt_sparse_mm")
+def compressed_mm(dense_B: Shape, out: Shape) -> Work:  # noqa: N803  named by the op's schema
+    """Returns n·k·m MACs, as of the dense matrix of which every second element is stored."""
+    return Work(mac=elements(out) * product(**{"in": dense_B[-2]}), unknown=frozenset({"add", "mul"}))
+
+
+@formula("aten::addmm", "aten::addmm_", "aten::_sparse_addmm", "aten::sspaddmm")
 def addmm(self: Shape, mat1: Shape, mat2: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
     """Returns the work of bias + (n, k) @ (k, m): the product and one addition per output."""
     return Work(mac=_matrix(mat1, mat2)) + _added(self, out, alpha, beta)
@@ -60,6 +117,19 @@ def addbmm(self: Shape, batch1: Shape, batch2: Shape, out: Shape, alpha: Attr, b
     return Work(mac=product(B=batch1[0]) * _matrix(batch1, batch2)) + _added(self, out, alpha, beta)
 
 
+@formula("aten::einsum")
+def einsum(equation: str, tensors: Sequence[Shape]) -> Work:
+    """Returns a MAC for every combination of indices of two tensors; more of them are contracted two by two."""
+    if "." in equation or len(tensors) != 2:
+        return Work(unknown=frozenset({"mac", "add", "mul"}))
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, tensors, strict=True):
+        for letter, size in zip(term, shape, strict=True):
+            sizes[letter] = max(size, sizes.get(letter, 1))  # a size of 1 is spread over the other one's
+    return Work(mac=product(**sizes))
+
+
 @formula("aten::mv")
 def mv(self: Shape) -> Work:
     """Returns the work of (n, k) @ (k)."""
@@ -76,6 +146,15 @@ def addmv(self: Shape, mat: Shape, out: Shape, alpha: Attr, beta: Attr) -> Work:
 def dot(self: Shape) -> Work:
     """Returns the work of (k) · (k)."""
     return Work(mac=product(**{"in": self[0]}))
+
+
+@formula("aten::sparse_sampled_addmm")
+def sampled_addmm(self: Shape, mat1: Shape, mat2: Shape) -> Work:
+    """Returns the work of a product of which only the elements stored in a sparse matrix are kept.
+
+    As of dense matrices, the whole product is counted; what is added to it depends on the stored elements.
+    """
+    return Work(mac=_matrix(mat1, mat2), unknown=frozenset({"add", "mul"}))
 
 
 @formula("aten::addr", "aten::addr_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from effbench.judge.algebra import Expr, elements, product
-from effbench.judge.work import Work, formula
+from effbench.judge.work import NO_WORK, Work, formula
 from effbench.records import Shape
 
 
@@ -68,3 +68,21 @@ def cumsum(self: Shape, dim: int) -> Work:
     """Returns d−1 additions per row of d along `dim`."""
     size = self[dim] if self else 1
     return Work(add=product(**{"(n−rows)": math.prod(self) - math.prod(self) // max(size, 1)}))
+
+
+@formula("aten::trace")
+def trace(self: Shape) -> Work:
+    """Returns d−1 additions for a diagonal of d."""
+    return Work(add=product(**{"(d−1)": max(min(self) - 1, 0)}))
+
+
+@formula("aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::_unsafe_index_put")
+def index_put(self: Shape, values: Shape, accumulate: bool) -> Work:
+    """Returns one addition per element written where it is added to what is there, else nothing."""
+    return Work(add=elements(values)) if accumulate else NO_WORK
+
+
+@formula("aten::sort")
+def sort(self: Shape, dim: int) -> Work:
+    """Returns nothing for rows of one element; how often longer ones are compared depends on them."""
+    return NO_WORK if not self or self[dim] < 2 else Work(unknown=frozenset({"cmp"}))

@@ -1,5 +1,27 @@
 """Where models come from, one file a source; importing this package registers them all."""
 
-from effbench.measure.loaders import module, python_file, timm, torchvision
+from effbench.measure.loaders import (
+    checkpoint,
+    export,
+    hf,
+    module,
+    onnx_file,
+    python_file,
+    safetensors_file,
+    script,
+    timm,
+    torchvision,
+)
 
-__all__ = ["module", "python_file", "timm", "torchvision"]
+__all__ = [
+    "checkpoint",
+    "export",
+    "hf",
+    "module",
+    "onnx_file",
+    "python_file",
+    "safetensors_file",
+    "script",
+    "timm",
+    "torchvision",
+]

@@ -1,0 +1,150 @@
+"""Every architecture that torchvision and timm list, profiled: `python benchmarks/zoo.py [--jobs 2] [--only timm]`.
+
+Results are appended to results/zoo/zoo.jsonl one model at a time, so that a run that stops goes on where it was;
+results/zoo/zoo.md is written at the end: how many, which fail and why, and where a published figure differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import effbench as eb
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "zoo"
+ROWS = RESULTS / "zoo.jsonl"
+Row = dict[str, Any]
+
+
+def specs(only: str | None) -> list[str]:
+    """Returns every architecture as a spec, torchvision's first."""
+    import timm
+    import torchvision
+
+    found = {"torchvision": torchvision.models.list_models(), "timm": timm.list_models()}
+    return [f"{zoo}:{name}" for zoo, names in found.items() if only in (None, zoo) for name in names]
+
+
+def profile(spec: str) -> Row:
+    """Returns one model's figures, or why there are none."""
+    start = time.perf_counter()
+    row: Row = {"spec": spec}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made = eb.profile(spec)
+            row |= {
+                "params": made.params,
+                "macs": made.macs,
+                "unknown": dict(made.coverage.unknown),
+                "notes": [note.code for note in made.notes],
+                "input": [list(item.shape) for item in made.trace.inputs],
+            }
+        except Exception as error:
+            row["failed"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        row["published"] = published(spec)
+    row["seconds"] = round(time.perf_counter() - start, 2)
+    return row
+
+
+def published(spec: str) -> Row:
+    """Returns what torchvision publishes of an architecture's default weights: parameters and GFLOPs (its MACs)."""
+    zoo, _, name = spec.partition(":")
+    if zoo != "torchvision":
+        return {}
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(name)
+    if not len(weights):
+        return {}
+    meta = weights.DEFAULT.meta
+    return {"params": meta.get("num_params"), "gmacs": meta.get("_ops")}
+
+
+def done() -> dict[str, Row]:
+    """Returns the rows of earlier runs, by spec."""
+    if not ROWS.exists():
+        return {}
+    return {row["spec"]: row for row in map(json.loads, ROWS.read_text(encoding="utf-8").splitlines())}
+
+
+def run(todo: list[str], jobs: int) -> None:
+    """Profiles the models that are left, each result written as it comes."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with ROWS.open("a", encoding="utf-8") as file, context.Pool(jobs, maxtasksperchild=200) as pool:
+        for number, row in enumerate(pool.imap_unordered(profile, todo), start=1):
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            print(f"\r{number} of {len(todo)}  {row['spec']:<60}", end="", flush=True)
+    print()
+
+
+def disagreements(rows: Iterable[Row]) -> list[str]:
+    """Returns a line for each published figure that is not ours at the digits it was published with."""
+    found = []
+    for row in rows:
+        stated = row.get("published") or {}
+        if "failed" in row:
+            continue
+        if stated.get("params") not in (None, row["params"]):
+            found.append(f"| {row['spec']} | params | {stated['params']:,} | {row['params']:,} |")
+        gmacs = stated.get("gmacs")
+        if gmacs and row["macs"] is not None and round(row["macs"] / 1e9, 3) != gmacs:
+            found.append(f"| {row['spec']} | GMACs | {gmacs} | {row['macs'] / 1e9:.3f} |")
+    return found
+
+
+def table(rows: list[Row]) -> str:
+    """Returns the study as Markdown."""
+    failed = [row for row in rows if "failed" in row]
+    unknown = [row for row in rows if row.get("unknown")]
+    whole = len(rows) - len(failed) - len(unknown)
+    real = sum("real-run" in row.get("notes", ()) for row in rows)
+    lines = [
+        "Made by `python benchmarks/zoo.py`.",
+        "",
+        f"{len(rows)} architectures: {whole} counted in full, {len(unknown)} with an unknown op, {len(failed)} failed; "
+        f"{real} needed data and were run for real. {sum(row['seconds'] for row in rows):,.0f} s of work.",
+        "",
+        "## Failed",
+        "",
+        "| model | reason |",
+        "| --- | --- |",
+        *(f"| {row['spec']} | {row['failed'].replace('|', '/')} |" for row in failed),
+        "",
+        "## Unknown ops",
+        "",
+        "| model | ops |",
+        "| --- | --- |",
+        *(f"| {row['spec']} | {', '.join(row['unknown'])} |" for row in unknown),
+        "",
+        "## Published figures that differ",
+        "",
+        "| model | figure | published | effbench |",
+        "| --- | --- | ---: | ---: |",
+        *disagreements(rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", choices=["torchvision", "timm"])
+    options = parser.parse_args()
+    earlier = done()
+    run([spec for spec in specs(options.only) if spec not in earlier], options.jobs)
+    rows = sorted(done().values(), key=lambda row: str(row["spec"]))
+    (RESULTS / "zoo.md").write_text(table(rows), encoding="utf-8")
+    print(f"{len(rows)} rows in {RESULTS.name}/zoo.jsonl, the table in {RESULTS.name}/zoo.md")
+
+
+if __name__ == "__main__":
+    main()
