@@ -263,7 +263,7 @@ def surroundings() -> dict[str, Any]:
     """Returns what a pass could leave behind in Python and in PyTorch."""
     from torch.nn.modules import module as torch_module
 
-    hooks = [name for name in vars(torch_module) if name.startswith("_global_") and name.endswith("hooks")]
+    hooks = [name for name in vars(torch_module) if name.startswith("_global_") and "_hooks" in name]
     return {
         "random": (random.getstate(), torch.get_rng_state().tolist()),
         "grad": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),

@@ -78,6 +78,7 @@ MOVES_DATA: Mapping[str, str] = _table(
             _nested_tensor_storage_offsets _nested_get_offsets _nested_get_lengths _nested_get_ragged_idx
             _nested_get_min_seqlen _nested_get_max_seqlen _nested_get_jagged_dummy
             _nested_compute_contiguous_strides_offsets
+            profiler::_record_function_enter profiler::_record_function_enter_new profiler::_record_function_exit
         """,
     }
 )
@@ -90,7 +91,7 @@ NO_INNER_PRODUCT: Mapping[str, str] = _table(
             torchvision::nms torchvision::qnms
         """,
         "adds or multiplies elements one by one; no product is accumulated over a pair of operands": """
-            scatter_add scatter_add_ index_add index_add_ scatter_reduce scatter_reduce_ index_reduce index_reduce_
+            scatter_reduce scatter_reduce_ index_reduce index_reduce_
             segment_reduce cumprod cumprod_ cummax cummin _cummax_helper _cummin_helper logcumsumexp _logcumsumexp
             col2im unfold_backward put put_ _coalesce _sparse_sum _sparse_csr_sum _sparse_csr_prod
         """,

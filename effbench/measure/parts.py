@@ -34,6 +34,11 @@ def part_class(name: str, base: type[P]) -> type[P]:
     return type(tidy, (base,), {"__module__": module[:500] or "unknown", "__qualname__": tidy})
 
 
+def hang(table: dict[str, Any], name: str, item: Any) -> None:
+    """Enters a child, parameter or buffer under any name: a file may call one "forward", or as our own attributes."""
+    table[name] = item
+
+
 def build_parts(root: P, classes: Mapping[str, str], base: type[P]) -> dict[str, P]:
     """Returns the modules by path after hanging a part for each path, and for those above it, below the root."""
     parts: dict[str, P] = {"": root}
@@ -41,5 +46,5 @@ def build_parts(root: P, classes: Mapping[str, str], base: type[P]) -> dict[str,
         if path:
             above, _, name = path.rpartition(".")
             parts[path] = part_class(classes.get(path, "unknown"), base)()
-            parts[above].register_module(name, parts[path])
+            hang(parts[above]._modules, name, parts[path])
     return parts

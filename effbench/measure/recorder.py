@@ -15,7 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch._ops import OpOverload
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.modules.module import (
+    _global_forward_hooks_with_kwargs,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.utils._python_dispatch import (
     TorchDispatchMode,
     _get_current_dispatch_mode_stack,
@@ -147,6 +151,7 @@ class Recorder:
                 _pop_mode()
             for hook in hooks:
                 hook.remove()
+                _global_forward_hooks_with_kwargs.pop(hook.id, None)  # which PyTorch forgets
 
     def value_id(self, tensor: torch.Tensor) -> int:
         """Returns the id of a tensor, a new one where it was not seen or has another shape by now."""
@@ -159,7 +164,7 @@ class Recorder:
             return self.value_id(_tokens(tensor))
         number = len(self._values)
         storage, nbytes = self._storage_of(tensor)
-        strides = tuple(tensor.stride()) if tensor.layout is torch.strided else ()
+        strides = tuple(tensor.stride()) if tensor.layout is torch.strided else _strides(tensor)
         self._values.append(Value(number, tuple(tensor.shape), strides, dtype_name(tensor.dtype), storage, nbytes))
         self._tensors[id(tensor)] = (weakref.ref(tensor), number)
         return number
@@ -370,11 +375,16 @@ def _is_tensor(item: object) -> bool:
 def _tensors_in(tree: object) -> list[torch.Tensor]:
     if isinstance(tree, torch.Tensor):
         return [tree]
-    if not tree:  # no arguments, no keywords
+    if tree is None or (type(tree) in (tuple, dict) and not tree):  # no arguments, no keywords
         return []
     if type(tree) is tuple and all(map(_is_tensor, tree)):
         return list(tree)
     return tensors_in(tree)
+
+
+def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Returns those of a dense tensor where oneDNN keeps the elements in an order of its own, else none."""
+    return torch.empty(tensor.shape, device="meta").stride() if tensor.is_mkldnn else ()
 
 
 def _tokens(tensor: torch.Tensor) -> torch.Tensor:

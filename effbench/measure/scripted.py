@@ -1,4 +1,7 @@
-"""TorchScript modules, whose tensors and flags lie in C++ and cannot be swapped: lent as they are, then put back."""
+"""TorchScript modules, whose tensors and flags lie in C++ and cannot be swapped: lent as they are, then put back.
+
+Weights in a layout of oneDNN's own are left out: they are constants of a graph for inference.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from torch import nn
 def scripted_kept(among: Iterable[nn.Module], training: bool) -> Iterator[None]:
     """Gives TorchScript modules the training flag; restores it and all of their tensors' data at the end."""
     modules = [module for module in among if isinstance(module, torch.jit.ScriptModule)]
-    flags = [module.training for module in modules]
+    flags = [(module, module.training) for module in modules if hasattr(module, "training")]  # a frozen one has none
     tensors = {id(tensor): tensor for module in modules for tensor in (*module.parameters(), *module.buffers())}
-    saved = [(tensor, tensor.detach().clone()) for tensor in tensors.values()]
+    saved = [(tensor, tensor.detach().clone()) for tensor in tensors.values() if tensor.layout is torch.strided]
     try:
-        for module in modules:
+        for module, _ in flags:
             module.training = training
         yield
     finally:
@@ -25,5 +28,5 @@ def scripted_kept(among: Iterable[nn.Module], training: bool) -> Iterator[None]:
             for tensor, data in saved:
                 if not tensor.is_meta and not torch.equal(tensor, data):
                     tensor.copy_(data)
-        for module, flag in zip(modules, flags, strict=True):
+        for module, flag in flags:
             module.training = flag

@@ -89,7 +89,7 @@ def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: f
     paths = {module: path for path, module in model.named_modules()}
     failed, functions = None, None
     training = mode == "train"
-    with plain_forward(), borrowed(model, swap, training), scripted_kept(paths, training):
+    with plain_forward(), scripted_kept(paths, training), borrowed(model, swap, training):
         args, kwargs = mapped((inputs.args, dict(inputs.kwargs)), swap)
         lazy = any(map(is_shapeless, _own_tensors(model)))
         if lazy:

@@ -33,6 +33,11 @@ class Writer(Protocol):
 _ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
 
 
+def _is_transformed() -> bool:
+    """Returns whether `vmap` or a gradient is at work, which hides dimensions until the dispatcher sees the ops."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def _is_complex(input: Any = None, *_: Any) -> bool:
     return isinstance(input, torch.Tensor) and input.is_complex()
 
@@ -76,7 +81,7 @@ class _Functions(TorchFunctionMode):
             return self._whole(*args, **(kwargs or {}))
         called = original_of(func)
         asked = _WHOLE_IF.get(called)
-        if asked is None or not asked[1](*args):
+        if asked is None or not asked[1](*args) or _is_transformed():
             return called(*args, **(kwargs or {}))
         with self._writer.muted():
             result = called(*args, **(kwargs or {}))
@@ -95,6 +100,8 @@ def functions_whole(writer: Writer) -> Iterator[None]:
     original = torch.nn.functional.scaled_dot_product_attention
 
     def whole(*args: Any, **kwargs: Any) -> Any:
+        if _is_transformed():
+            return original(*args, **kwargs)
         if any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in (*args, *kwargs.values())):
             return _each_sequence(writer, original, args, kwargs)
         with writer.muted():

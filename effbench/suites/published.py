@@ -23,7 +23,7 @@ Tracer = Callable[[Job], Trace]
 """Returns the trace of a job that has a spec."""
 
 Witness = Callable[[Job, str], int]
-"""Returns the MACs that the named tool itself gives for a job that has a spec; raises InputError where it cannot."""
+"""Returns the figure that the named tool itself gives, in its convention's unit; raises InputError where it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ def _hear(job: Job, witness: Witness | None) -> Iterable[Verdict]:
     unit, amount = _stated(cost)
     figure, stated = f"{unit.value}s by {cost.convention} itself", f"{amount:,}"
     try:
-        made = f"{witness(job, cost.convention) * (2 if unit is Unit.FLOP else 1):,}"
+        told = conventions.get(cost.convention).unit
+        if told is Unit.FLOP and unit is Unit.MAC:
+            raise InputError(f"{cost.convention} tells FLOPs alone, the figure is in MACs")
+        made = f"{witness(job, cost.convention) * (2 if told is Unit.MAC and unit is Unit.FLOP else 1):,}"
     except InputError as error:
         yield Verdict(job.name, figure, stated, "", "stated", str(error))
         return

@@ -95,6 +95,33 @@ def test_weights_asked_for_are_averaged_over_the_heads(average: bool, rows: int)
     expect(module, x, x, x, average_attn_weights=average, mac=mac, other=other - scores + 15 * E + averaged)
 
 
+# Kernels that run a whole layer
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:.*jit:FutureWarning")
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_torchscript_runs_an_encoder_layer_in_one_call(norm_first: bool, activation: str) -> None:
+    script: Any = torch.jit.script
+    layer = nn.TransformerEncoderLayer(
+        E, HEADS, WIDE, activation=activation, norm_first=norm_first, batch_first=True
+    ).eval()
+    found = traced(script(layer), (3, 5, E))
+    assert [call.op for call in found.ops] == ["aten::_transformer_encoder_layer_fwd"]
+    for convention in ("macs", "full"):
+        assert counted(found, convention).total == counted(traced(layer, (3, 5, E)), convention).total
+    assert counted(found).activations == counted(traced(layer, (3, 5, E))).activations
+
+
+def test_a_whole_attention_layer_in_one_call() -> None:
+    def native(q: Tensor, k: Tensor, v: Tensor, qkv: Tensor, bias: Tensor, out: Tensor, shift: Tensor) -> Any:
+        return torch._native_multi_head_attention(q, k, v, E, HEADS, qkv, bias, out, shift, need_weights=False)
+
+    weights = (3 * E, E), (3 * E,), (E, E), (E,)
+    mac, other = attention(3, 5, 5)
+    expect(native, *[(3, 5, E)] * 3, *weights, mac=mac, other=other)
+
+
 # Attention under a function
 
 

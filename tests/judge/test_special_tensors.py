@@ -126,7 +126,7 @@ def test_an_fft_makes_a_model_s_macs_unknown_and_its_flops_not() -> None:
     """A layer that mixes in frequencies: transform, a weight for each frequency, back."""
     weight = torch.rand(9, dtype=torch.complex64)
 
-    def mix(x: Tensor) -> Tensor:
+    def mix(x: Tensor) -> Any:
         mixed: Tensor = torch.fft.irfft(torch.fft.rfft(x) * weight.to(x.device), n=16)
         return mixed
 
@@ -204,6 +204,19 @@ def test_element_by_element_on_a_sparse_tensor_is_unknown_under_full() -> None:
     found = traced(lambda s, x: (s * 2) @ x, torch.eye(6).to_sparse(), (6, 5))
     assert counted(found).total == 180
     assert counted(found, "full").coverage.unknown == {"aten::mul": 1}
+
+
+@pytest.mark.skipif(not torch._C._has_mkldnn, reason="this PyTorch has no oneDNN")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:.*jit:FutureWarning")
+def test_tensors_in_the_layout_of_onednn_are_dense() -> None:
+    from torch.utils.mkldnn import to_mkldnn
+
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    x = torch.rand(1, 3, 8, 8)
+    packed = to_mkldnn(plain)  # type: ignore[no-untyped-call]
+    for convention in ("macs", "full"):
+        found = traced(packed, x.to_mkldnn())
+        assert counted(found, convention).total == counted(traced(plain, x), convention).total is not None
 
 
 # Zeros in dense weights

@@ -131,11 +131,12 @@ class Raises(nn.Module):
 
 @pytest.mark.parametrize("model", [nn.ReLU(), Raises()])
 def test_every_attribute_is_put_back(model: nn.Module) -> None:
-    before = places()
+    # Tests that run the tools themselves leave attributes of theirs, so what counts is that none comes or goes.
+    before, own = places(), set(vars(torch.Tensor))
     found = trace(loaded(model, (2, 3)), needs=FUNCTIONS)
     assert [call.name for call in found.functions or ()] == ["torch.nn.functional.relu"]
     assert places() == before
-    assert "add" not in vars(torch.Tensor)
+    assert set(vars(torch.Tensor)) == own
 
 
 def test_attributes_that_another_patch_put_there_are_put_back_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,11 @@ Source: Vaswani et al., Attention Is All You Need (2017), equation 1: softmax(Q 
 
 from __future__ import annotations
 
-from effbench.judge.algebra import ZERO, Expr, elements, product
+from dataclasses import replace
+
+from effbench.judge.algebra import ZERO, Expr, elements, product, total
+from effbench.judge.formulas.elementwise import gelu
+from effbench.judge.formulas.normalization import layer_norm
 from effbench.judge.formulas.softmax import softmax_work
 from effbench.judge.work import Work, formula
 from effbench.records import Shape
@@ -59,6 +63,37 @@ def attention_backward(query: Shape, key: Shape, value: Shape) -> Work:
     rows = elements(query[:-2], "N·H") * product(Lq=query[-2], Lk=key[-2])
     mac = rows * product(**{"2·Dqk": 2 * query[-1]}) + rows * product(**{"2·Dv": 2 * value[-1]})
     return Work(mac=mac, unknown=frozenset({"add", "mul"}))
+
+
+@formula("aten::_native_multi_head_attention")
+def packed_attention(
+    query: Shape, key: Shape, value: Shape, num_head: int, qkv_bias: Shape | None, mask: Shape | None
+) -> Work:
+    """Returns the work of a whole attention layer: its four projections with biases and attention between them."""
+    width, batch = query[-1], product(N=query[0])
+    tokens = (query[1], key[1], value[1], query[1])
+    mac = total(batch * product(L=length, **{"in": width, "out": width}) for length in tokens)
+    made = total(batch * product(L=length, out=width) for length in tokens)
+    rows = batch * product(H=num_head, Lq=query[1])
+    inside = _attention(rows * product(Lk=key[1]), rows, key[1], width // num_head, width // num_head, mask is not None)
+    biases = made if qkv_bias is not None else ZERO
+    return Work(mac=mac, add=biases) + replace(inside, activations=made + (inside.activations or ZERO))
+
+
+@formula("aten::_transformer_encoder_layer_fwd")
+def encoder_layer(
+    src: Shape, num_heads: int, use_gelu: bool, ffn_weight_1: Shape, qkv_bias: Shape | None, mask: Shape | None
+) -> Work:
+    """Returns the work of an encoder layer: attention, two linear layers, two residual sums, two layer norms."""
+    attended = packed_attention(src, src, src, num_heads, qkv_bias, mask)
+    wide, rows = (*src[:-1], ffn_weight_1[0]), elements(src[:-1], "rows")
+    forth = Work(mac=rows * product(**{"in": src[-1], "out": wide[-1]}), add=elements(wide))
+    back = Work(mac=rows * product(**{"in": wide[-1], "out": src[-1]}), add=elements(src))
+    norm = layer_norm(src, src[-1:], src[-1:], src[-1:])
+    between = gelu(wide, "none") if use_gelu else Work(cmp=elements(wide))
+    sums = Work(add=elements(src) + elements(src))
+    made = (attended.activations or ZERO) + elements(wide) + elements(src)
+    return replace(attended + forth + between + back + norm + norm + sums, activations=made)
 
 
 @formula("higher_order::flex_attention")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from effbench.judge.algebra import Expr, elements, product
+from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.work import NO_WORK, Work, formula
-from effbench.records import Shape
+from effbench.records import Attr, Shape
 
 
 def _rest(shape: Shape, out: Shape) -> Expr:
@@ -86,3 +86,16 @@ def index_put(self: Shape, values: Shape, accumulate: bool) -> Work:
 def sort(self: Shape, dim: int) -> Work:
     """Returns nothing for rows of one element; how often longer ones are compared depends on them."""
     return NO_WORK if not self or self[dim] < 2 else Work(unknown=frozenset({"cmp"}))
+
+
+@formula("aten::index_add", "aten::index_add_")
+def index_add(source: Shape, alpha: Attr) -> Work:
+    """Returns one addition per element of the source, and one multiplication where `alpha` scales it."""
+    n = elements(source)
+    return Work(add=n, mul=n if alpha not in (None, 1) else ZERO)
+
+
+@formula("aten::scatter_add", "aten::scatter_add_")
+def scatter_add(index: Shape) -> Work:
+    """Returns one addition per element that an index is given for."""
+    return Work(add=elements(index))

@@ -13,31 +13,47 @@ from torch.utils._pytree import tree_map
 
 from effbench.errors import InputError, one_line
 from effbench.measure.graphs.script_code import Unit, class_of
-from effbench.measure.parts import Part, build_parts, part_class
+from effbench.measure.parts import Part, build_parts, hang, part_class
 from effbench.measure.paths import tidy
 from effbench.measure.source import ModelInputs
 
 
 class ScriptPart(Part):
-    """A module of a TorchScript file: its attributes are read when a node asks for them."""
+    """A module of a TorchScript file: its attributes are read when a node asks for them.
 
-    extras: dict[str, Any]
-    sources: list[torch.Tensor]
+    `_extras` are those that torch does not register; `_sources` keeps the file's tensors alive, so that an id is
+    never that of another one.
+    """
+
+    _extras: dict[str, Any]
+    _sources: list[torch.Tensor]
 
     def read(self, name: str) -> Any:
         """Returns a parameter, buffer, child or other attribute."""
-        return self.extras[name] if name in self.extras else getattr(self, name)
+        for table in self._tables():
+            if name in table:
+                return table[name]
+        return getattr(self, name)  # whether it trains
 
     def write(self, name: str, value: Any) -> None:
         """Sets an attribute."""
-        if name in self._buffers or name in self._parameters:
-            setattr(self, name, value)
-        else:
-            self.extras[name] = value
+        table = next((table for table in self._tables() if name in table), self._extras)
+        table[name] = value
+
+    def has(self, name: str) -> bool:
+        """Returns whether an attribute of that name is known."""
+        return any(name in table for table in self._tables())
+
+    def _tables(self) -> tuple[dict[str, Any], ...]:
+        return (self._parameters, self._buffers, self._modules, self._extras)
 
 
-class Scripted(ScriptPart):
-    """The root of a TorchScript file."""
+@dataclass
+class Running:
+    """What a TorchScript file needs to run: its functions, the one to begin with, and what that takes.
+
+    `whole` holds torch's own module where that runs instead.
+    """
 
     unit: Unit
     entry: str
@@ -45,17 +61,24 @@ class Scripted(ScriptPart):
     defaults: dict[str, Any]
     whole: list[Any]
 
+
+class Scripted(ScriptPart):
+    """The root of a TorchScript file."""
+
+    _running: Running
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Returns what the file's forward returns; node by node, or by torch's own interpreter."""
-        if self.whole:
-            return self.whole[0](*args, **kwargs)
-        given = self.defaults | dict(zip(self.names, args, strict=False)) | kwargs
-        absent = [name for name in self.names if name not in given]
-        if absent or len(args) > len(self.names) or len(given) > len(self.names):
-            raise TypeError(f"forward takes {', '.join(self.names) or 'nothing'}")
+        running = self._running
+        if running.whole:
+            return running.whole[0](*args, **kwargs)
+        given = running.defaults | dict(zip(running.names, args, strict=False)) | kwargs
+        absent = [name for name in running.names if name not in given]
+        if absent or len(args) > len(running.names) or len(given) > len(running.names):
+            raise TypeError(f"forward takes {', '.join(running.names) or 'nothing'}")
         tensors = (item for item in (*given.values(), *self.parameters()) if isinstance(item, torch.Tensor))
         device = next((item.device for item in tensors), torch.device("cpu"))
-        return self.unit.function(self.entry).call([self, *(given[name] for name in self.names)], device)
+        return running.unit.function(running.entry).call([self, *(given[name] for name in running.names)], device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ def read_script(path: Path, device: str = "cpu") -> ScriptFile:
             )
         wrap: Any = torch.jit._recursive.wrap_cpp_module
         return ScriptFile(path, wrap(module), graphs)
-    except (RuntimeError, ValueError, KeyError, AttributeError, OSError) as error:
+    except (RuntimeError, ValueError, LookupError, AttributeError, TypeError, OSError) as error:
         raise InputError(f"{path}: cannot be read as TorchScript: {one_line(error)}") from None
 
 
@@ -112,9 +135,9 @@ def build_scripted(file: ScriptFile, device: str, unsafe: bool, whole: bool) -> 
     shared: dict[int, torch.Tensor] = {}
     for path, module in modules.items():
         _fill(parts[path], module, names, device, shared)
-    root.unit, root.entry = Unit(file.graphs, unsafe), f"{file.module._c._type()}.forward"
-    root.names, root.defaults = file.inputs, file.defaults
-    root.whole = [read_script(file.path, device).module.eval()] if whole else []
+    whole_module = [read_script(file.path, device).module.eval()] if whole else []
+    entry = f"{file.module._c._type()}.forward"
+    root._running = Running(Unit(file.graphs, unsafe), entry, file.inputs, file.defaults, whole_module)
     return root
 
 
@@ -129,7 +152,7 @@ def _attributes(block: Any) -> Iterator[str]:
 
 def _fill(part: ScriptPart, module: Any, names: Iterable[str], device: str, shared: dict[int, torch.Tensor]) -> None:
     """Gives a part the parameters, buffers and other attributes of its module; one tensor stays one."""
-    part.extras = {}
+    part._extras = {}
 
     def moved(tensor: torch.Tensor) -> torch.Tensor:
         fresh = shared.get(id(tensor))
@@ -138,19 +161,19 @@ def _fill(part: ScriptPart, module: Any, names: Iterable[str], device: str, shar
             kept.append(tensor)
         return fresh
 
-    kept = part.sources = list[torch.Tensor]()  # alive, so that an id is never that of another tensor
+    kept = part._sources = list[torch.Tensor]()
     for name, tensor in module._parameters.items():
         wanted = moved(tensor)
         shared[id(tensor)] = fresh = (
             wanted if isinstance(wanted, nn.Parameter) else nn.Parameter(wanted, tensor.requires_grad)
         )
-        part.register_parameter(name, fresh)
+        hang(part._parameters, name, fresh)
     for name, tensor in module._buffers.items():
-        part.register_buffer(name, moved(tensor))
+        hang(part._buffers, name, moved(tensor))
     for name in names:
-        if not hasattr(part, name) and module._c.hasattr(name):
+        if name != "training" and not part.has(name) and module._c.hasattr(name):
             value = module._c.getattr(name)
-            part.extras[name] = moved(value) if isinstance(value, torch.Tensor) else value
+            part._extras[name] = moved(value) if isinstance(value, torch.Tensor) else value
 
 
 def dry_run(model: nn.Module, inputs: ModelInputs) -> None:

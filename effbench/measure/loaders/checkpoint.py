@@ -7,6 +7,7 @@ code that runs while it is read, and so is refused unless `--unsafe-load` is giv
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -44,11 +45,12 @@ def load_checkpoint(request: Request) -> Source:
 
 
 def _unpickled(path: Path, unsafe: bool) -> Any:
-    """Returns a file's content, its tensors without data; only classes that torch knows as harmless are made."""
+    """Returns a file's content, its tensors left in the file; only classes that torch knows as harmless are made."""
     import torch
 
     try:
-        return torch.load(path, map_location="meta", weights_only=True)
+        # Mapped into memory and not read; on meta, names of one tensor would become tensors of their own.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
         if not unsafe:
             _refuse_code(path)
