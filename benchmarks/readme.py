@@ -1,7 +1,7 @@
 """README with the real output of its commands: `python benchmarks/readme.py` rewrites the blocks in place.
 
-A line `<!-- output: COMMAND -->` is followed by a block with what `effbench COMMAND` prints; `| head -N` and
-`| tail -N` keep the first or last N lines.
+A line `<!-- output: COMMAND -->` is followed by a block with what `effbench COMMAND` prints; `| head -N`,
+`| tail -N` and `| cut -c1-N` leave what those commands leave.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ def rendered(text: str) -> str:
 
 
 def _block(command: str) -> str:
-    words, _, cut = command.partition(" | ")
+    words, *stages = command.split(" | ")
     lines = _output(words).splitlines()
-    which, _, count = cut.partition(" -")
-    kept = {"": lines, "head": lines[: int(count or 0)], "tail": lines[-int(count or 0) :]}[which]
-    shown = "\n".join((f"$ effbench {command}", *kept))
+    for stage in stages:
+        lines = _piped(lines, *stage.split(" -"))
+    shown = "\n".join((f"$ effbench {command}", *lines))
     return f"<!-- output: {command} -->\n```console\n{shown}\n```\n<!-- end -->\n"
+
+
+def _piped(lines: list[str], name: str, option: str) -> list[str]:
+    """Returns what `head -N`, `tail -N` or `cut -c1-N` leaves of the lines."""
+    if name == "cut":
+        return [line[: int(option.removeprefix("c1-"))].rstrip() for line in lines]
+    return lines[: int(option)] if name == "head" else lines[-int(option) :]
 
 
 def _output(words: str) -> str:
