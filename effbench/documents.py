@@ -64,6 +64,7 @@ def profile_document(profile: Profile) -> Document:
         "macs": counts.macs,
         "flops": counts.flops,
         "activations": counts.activations if trace.failed is None else None,
+        **({} if trace.nonzeros is None else {"nonzero_macs": profile.nonzero_macs}),
         "per_sample": {
             "macs": _per_sample(counts.macs, trace.batch),
             "flops": _per_sample(counts.flops, trace.batch),

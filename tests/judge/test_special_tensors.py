@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,7 +234,21 @@ def test_zeros_in_a_weight_leave_the_macs_alone_and_are_counted_beside() -> None
     assert profile.macs == dense
     assert profile.nonzero_macs == 2 * (16 * 2 * 27 + 64 * 10)
     assert [note.code for note in profile.notes] == ["real-run"]
-    assert eb.profile(model, torch.rand(2, 3, 4, 4)).nonzero_macs is None
+    assert profile.to_dict()["nonzero_macs"] == profile.nonzero_macs
+    without = eb.profile(model, torch.rand(2, 3, 4, 4))
+    assert without.nonzero_macs is None
+    assert "nonzero_macs" not in without.to_dict()
+
+
+def test_the_second_figure_survives_a_record(tmp_path: Path) -> None:
+    layer = nn.Linear(10, 10)
+    prune.l1_unstructured(layer, "weight", amount=70)  # type: ignore[no-untyped-call]
+    profile = eb.profile(layer, torch.rand(3, 10), facts=["nonzeros"])
+    eb.record(profile, tmp_path)
+    (stored,) = eb.read_folder(tmp_path).records
+    assert stored.trace == profile.trace
+    assert stored.trace is not None
+    assert nonzero_macs(stored.trace) == 90
 
 
 def test_zeros_made_by_pruning_are_seen_in_the_weight_that_is_used() -> None:
@@ -455,7 +470,41 @@ def test_products_of_groups(left: tuple[int, ...], right: tuple[int, ...], mac: 
     with torch.device("meta"):
         a, b = torch.empty(left, dtype=torch.bfloat16), torch.empty(right, dtype=torch.bfloat16)
         offs = None if len(left) == len(right) == 3 else torch.empty(2, dtype=torch.int32)
-    assert macs(lambda a, b: torch._grouped_mm(a, b, offs=offs), a, b) == mac
+    expect(lambda a, b: torch._grouped_mm(a, b, offs=offs), a, b, mac=mac)
+
+
+# Networks of transformers: experts behind a router, a cache of keys and values that outlives a call
+
+SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+PROJECTIONS = 32 * 32 + 2 * 32 * 16 + 32 * 32  # 4 heads of queries, 2 of keys and values
+
+
+def decoder(name: str, **options: Any) -> nn.Module:
+    hub = pytest.importorskip("transformers")
+    config = getattr(hub, f"{name}Config")(**SIZES, num_key_value_heads=2, vocab_size=100, **options)
+    model: nn.Module = getattr(hub, f"{name}ForCausalLM")(config).eval()
+    return model
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_experts_of_mixtral(dtype: torch.dtype) -> None:
+    """Each of 16 tokens meets 2 of 4 experts of 3 matrices; in bfloat16 their grouped products need no data."""
+    model = decoder("Mixtral", num_local_experts=4, num_experts_per_tok=2).to(dtype)
+    layer = 16 * PROJECTIONS + 16 * 16 * 2 * 32 + 16 * 32 * 4 + 16 * 2 * 3 * 32 * 64
+    assert macs(model, input_ids=torch.zeros(1, 16, dtype=torch.int64)) == 2 * layer + 16 * 32 * 100
+    if dtype is torch.bfloat16:
+        found = traced(model.to("meta"), input_ids=torch.zeros(1, 16, dtype=torch.int64, device="meta"))
+        assert counted(found).total == 2 * layer + 16 * 32 * 100
+
+
+def test_one_token_after_seven_in_a_cache_that_stays_at_seven() -> None:
+    model = decoder("Llama")
+    with torch.no_grad():
+        cache = model(torch.zeros(1, 7, dtype=torch.int64), use_cache=True).past_key_values
+    step = 2 * (PROJECTIONS + 8 * 2 * 32 + 3 * 32 * 64) + 32 * 100
+    for _ in range(2):
+        assert macs(model, input_ids=torch.zeros(1, 1, dtype=torch.int64), past_key_values=cache) == step
+        assert cache.get_seq_length() == 7
 
 
 # Gradients inside a forward pass

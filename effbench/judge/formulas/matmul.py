@@ -7,6 +7,7 @@ elements are counted apart, in `judge/sparsity.py`. Complex MACs become real one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.formulas.elementwise import gelu
@@ -54,16 +55,22 @@ def sparse_mm_reduce(self: Shape, other: Shape, reduce: str) -> Work:
     return Work(mac=terms, unknown=frozenset({"div"} if reduce == "mean" else ()))
 
 
-@formula("aten::_grouped_mm", "aten::_scaled_grouped_mm", "aten::_scaled_grouped_mm_v2")
-def grouped_mm(self: Shape, mat2: Shape) -> Work:
+@formula("aten::_grouped_mm")
+def grouped_mm(self: Shape, mat2: Shape, bias: Shape | None, out: Shape) -> Work:
     """Returns the work of a mixture's experts: rows, columns or the inner dimension are shared out among the groups.
 
     Where both operands are batches, it is a batch's product; else the groups' products together are as many MACs as
-    one product of all rows, all columns and the whole inner dimension. Scales, where there are any, are unknown.
+    one product of all rows, all columns and the whole inner dimension.
     """
     together = _matrix(self, mat2)
     mac = product(G=self[0]) * together if len(self) == len(mat2) == 3 else together
-    return Work(mac=mac, unknown=frozenset({"add", "mul"}))
+    return Work(mac=mac, add=ZERO if bias is None else elements(out))
+
+
+@formula("aten::_scaled_grouped_mm", "aten::_scaled_grouped_mm_v2")
+def scaled_grouped_mm(self: Shape, mat2: Shape, out: Shape) -> Work:
+    """Returns the same MACs; scales stand by row, block or group, so their work is unknown."""
+    return replace(grouped_mm(self, mat2, None, out), unknown=frozenset({"add", "mul"}))
 
 
 @formula("aten::_sparse_semi_structured_linear")
