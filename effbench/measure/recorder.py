@@ -160,11 +160,12 @@ class Recorder:
             value = self._values[known[1]]
             if value.shape == tensor.shape:
                 return value.id
-        if tensor.is_nested:
-            return self.value_id(_tokens(tensor))
+        layout = tensor.layout
+        if layout is torch.jagged:
+            return self.value_id(tensor.values().detach())
         number = len(self._values)
         storage, nbytes = self._storage_of(tensor)
-        strides = tuple(tensor.stride()) if tensor.layout is torch.strided else _strides(tensor)
+        strides = _strides(tensor, layout)
         self._values.append(Value(number, tuple(tensor.shape), strides, dtype_name(tensor.dtype), storage, nbytes))
         self._tensors[id(tensor)] = (weakref.ref(tensor), number)
         return number
@@ -382,21 +383,21 @@ def _tensors_in(tree: object) -> list[torch.Tensor]:
     return tensors_in(tree)
 
 
-def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
-    """Returns those of a dense tensor where oneDNN keeps the elements in an order of its own, else none."""
-    return torch.empty(tensor.shape, device="meta").stride() if tensor.is_mkldnn else ()
-
-
-def _tokens(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns the tokens of all sequences of a jagged tensor, one after the other.
+def _strides(tensor: torch.Tensor, layout: torch.layout) -> tuple[int, ...]:
+    """Returns a dense tensor's strides, as if contiguous where oneDNN has an order of its own; of a sparse one none.
 
     Raises:
-        InputError: the layout is the older one, whose sequences may differ in every dimension.
+        InputError: it is nested in the older layout, in which sequences may differ in every dimension.
     """
-    if tensor.layout is not torch.jagged:
-        raise InputError("a nested tensor of the strided layout has no shape: build it with layout=torch.jagged")
-    values: torch.Tensor = tensor.values().detach()
-    return values
+    if layout is not torch.strided:
+        return torch.empty(tensor.shape, device="meta").stride() if tensor.is_mkldnn else ()
+    try:
+        return tensor.stride()
+    except RuntimeError as error:
+        if not tensor.is_nested:
+            raise
+        text = "a nested tensor of the strided layout has no shape: build it with layout=torch.jagged"
+        raise InputError(text) from error
 
 
 def _kind(value: object) -> str:
