@@ -131,7 +131,7 @@ def _totals(document: Document) -> list[str]:
     params, memory, coverage = document["params"], document["memory"], document["coverage"]
     frozen = f", {grouped(params['frozen'])} frozen" if params["frozen"] else ""
     shared = f", {grouped(params['shared'])} more through sharing" if params["shared"] else ""
-    lines = [f"params       {grouped(params['total'])} ({scaled(params['total'])}){frozen}{shared}"]
+    lines = [f"params       {_amount(params['total'])}{frozen}{shared}"]
     if _gives_macs(document):
         lines.append(f"MACs         {_amount(document['macs'])}")
     if document["unit"] == "MAC":
@@ -167,4 +167,6 @@ def _peak(memory: Document) -> str:
 def _amount(amount: int | float | None) -> str:
     if amount is None:
         return "unknown"
-    return f"{grouped(amount)} ({scaled(amount)})" if isinstance(amount, int) else f"{amount:,.1f}"
+    if not isinstance(amount, int):
+        return f"{amount:,.1f}"
+    return f"{grouped(amount)} ({scaled(amount)})" if amount >= 1000 else grouped(amount)
