@@ -1,23 +1,16 @@
-"""The facts effbench stores. Frozen, plain, importable without torch.
-
-A `Trace` says what a model did for one input; a `Record` gathers all that is known of one model. What is
-derived from them (counts, scores, ranks) is never stored.
-"""
+"""What one forward pass of a model did: tensors, op calls, module calls, parameters."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 from typing_extensions import TypeAliasType
 
-SCHEMA = 1
-
-STRICT: Mapping[str, str] = {"extra": "forbid"}
-"""Read by pydantic when a record comes from a file that people write: a misspelt key is an error."""
+from effbench.records.note import Note
 
 Shape = tuple[int, ...]
 # A named alias: pydantic would follow a bare recursive one forever.
@@ -29,15 +22,6 @@ REPARAMETRISES = "reparametrises"
 
 Ids = int | tuple[int, ...]
 """One value id, or those of a list of tensors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something a reader of a number must know: `subject` is the module, op or option it is about."""
-
-    code: str
-    subject: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,86 +231,3 @@ class Trace:
         """Returns a name for the content: 16 hexadecimal digits, the same for equal traces."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorFigure:
-    """A stated error or quality: `unit` is fraction, percent, pixels, … and is never left out."""
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
-    value: float
-    unit: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CostFigure:
-    """A stated cost: `unit` is MAC or FLOP with an optional K, M, G or T; `convention` says how it was counted."""
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
-    value: float
-    unit: str
-    convention: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreFigure:
-    """A stated score: the name of its formula and of the error it reads."""
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
-    name: str
-    error: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryFigure:
-    """A published torchsummary report.
-
-    `layers` holds (layer, output shape as printed, parameters); `table` names a CSV file with the same columns
-    that lies beside the suite.
-    """
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
-    rows: int
-    input_mb: float
-    forward_backward_mb: float
-    params_mb: float
-    total_mb: float
-    table: str | None = None
-    layers: tuple[tuple[str, str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Figures that a document states of a model; each may be missing."""
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
-    params: int | None = None
-    cost: CostFigure | None = None
-    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
-    score: ScoreFigure | None = None
-    summary: SummaryFigure | None = None
-    conditions: Mapping[str, str | int | float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """All that is known of one model; a stage that was not run is None or empty.
-
-    Attributes:
-        name: what tables call it.
-        spec: where the model comes from; None for a published row without code.
-        trace: digest of its trace, stored beside the record.
-        errors: stated by the user (`--error name=value:unit`).
-        published: stated by a document.
-    """
-
-    name: str
-    spec: str | None = None
-    trace: str | None = None
-    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
-    published: Published | None = None
-    notes: tuple[Note, ...] = ()
-    schema: int = SCHEMA

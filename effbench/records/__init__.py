@@ -1,0 +1,62 @@
+"""The facts effbench stores. Frozen, plain, importable without torch.
+
+A `Trace` says what a model did for one input, a `Timing` what a clock read; a `Record` gathers all that is known of one
+model. What is derived from them (counts, scores, ranks) is never stored.
+"""
+
+from effbench.records.note import Note
+from effbench.records.published import (
+    STRICT,
+    CostFigure,
+    ErrorFigure,
+    Published,
+    ScoreFigure,
+    SummaryFigure,
+)
+from effbench.records.record import SCHEMA, Record
+from effbench.records.trace import (
+    REPARAMETRISES,
+    Argument,
+    Attr,
+    Buffer,
+    Fact,
+    FunctionCall,
+    Ids,
+    Input,
+    ModuleCall,
+    OpCall,
+    Origin,
+    Param,
+    Shape,
+    Trace,
+    TreeNode,
+    Value,
+)
+
+__all__ = [
+    "REPARAMETRISES",
+    "SCHEMA",
+    "STRICT",
+    "Argument",
+    "Attr",
+    "Buffer",
+    "CostFigure",
+    "ErrorFigure",
+    "Fact",
+    "FunctionCall",
+    "Ids",
+    "Input",
+    "ModuleCall",
+    "Note",
+    "OpCall",
+    "Origin",
+    "Param",
+    "Published",
+    "Record",
+    "ScoreFigure",
+    "Shape",
+    "SummaryFigure",
+    "Trace",
+    "TreeNode",
+    "Value",
+]

@@ -1,0 +1,32 @@
+"""All that is known of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from effbench.records.note import Note
+from effbench.records.published import ErrorFigure, Published
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one model; a stage that was not run is None or empty.
+
+    Attributes:
+        name: what tables call it.
+        spec: where the model comes from; None for a published row without code.
+        trace: digest of its trace, stored beside the record.
+        errors: stated by the user (`--error name=value:unit`).
+        published: stated by a document.
+    """
+
+    name: str
+    spec: str | None = None
+    trace: str | None = None
+    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
+    published: Published | None = None
+    notes: tuple[Note, ...] = ()
+    schema: int = SCHEMA
