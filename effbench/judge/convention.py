@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 import effbench.judge.formulas  # noqa: F401  fills the table of formulas
 from effbench.judge.algebra import ZERO, Expr, total
+from effbench.judge.blame import is_theirs, raised, wrong
 from effbench.judge.free import MOVES_DATA, NO_INNER_PRODUCT, NOT_IN_MACS
 from effbench.judge.number_kinds import restated, touches, unusual
-from effbench.judge.work import KINDS, Formula, Work, formulas
+from effbench.judge.work import KINDS, Formula, Work, Works, formulas
 from effbench.records import REPARAMETRISES, Fact, OpCall, Trace
 from effbench.registry import Registry
 from effbench.units import Unit
@@ -87,6 +88,21 @@ def convention(
     return enter
 
 
+def costs_of(trace: Trace, convention: Convention) -> tuple[Cost, ...]:
+    """Returns what a convention's rule gives; a user's that raises or gives something else is told as theirs."""
+    what = f"the rule of convention {convention.name}"
+    try:
+        costs = tuple(convention.rule(trace))
+    except Exception as error:
+        if not is_theirs(convention.rule, error):
+            raise
+        raise raised(what, convention.rule, error) from error
+    odd = next((cost for cost in costs if not isinstance(cost, Cost)), None)
+    if odd is not None:
+        raise wrong(what, convention.rule, odd, "Costs")
+    return costs
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What one operation of each kind costs, and which ops without a formula are free.
@@ -115,19 +131,20 @@ MACS_ONLY = Weights(
 def weigh(trace: Trace, weights: Weights, table: Registry[Formula] = formulas) -> Iterable[Cost]:
     """Gives the cost of every op call: its work weighed by kind, nothing where it is free, else unknown."""
     odd = unusual(trace.values)
+    works, amounts = Works(table), dict[int, tuple[Work, Expr | None]]()
     for call in trace.ops:
-        entry = table.find(call.op)
+        work = None if REPARAMETRISES in call.tags else works.of(call, trace.values)
         if REPARAMETRISES in call.tags:
             amount: Expr | None = ZERO  # weights are made of weights, which is done once and not for every input
-        elif entry is None:
+        elif work is None:
             amount = ZERO if is_free(call, weights) else None
         elif call.op in weights.unknown:
             amount = None
+        elif odd and touches(call, odd):
+            amount = weighed(restated(work, call, trace.values), weights.kinds)
         else:
-            work = entry.work(call, trace.values)
-            if odd and touches(call, odd):
-                work = restated(work, call, trace.values)
-            amount = weighed(work, weights.kinds)
+            known = amounts.get(id(work)) or amounts.setdefault(id(work), (work, weighed(work, weights.kinds)))
+            amount = known[1]
         yield Cost(call.module, call.op, amount)
 
 

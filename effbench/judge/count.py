@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import effbench.judge.conventions  # noqa: F401  fills the table of conventions
 from effbench.errors import InputError
 from effbench.judge.algebra import Expr, total
-from effbench.judge.convention import Convention, Cost, conventions
-from effbench.judge.work import formulas
+from effbench.judge.convention import Convention, Cost, conventions, costs_of
+from effbench.judge.work import Works, formulas
 from effbench.records import REPARAMETRISES, Fact, Shape, Trace
 from effbench.units import Unit
 
@@ -45,22 +46,55 @@ class LayerCount:
     beside: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counts:
-    """What a trace costs under one convention; `total` is None where an unknown op makes it unknowable.
+    """What a trace costs under one convention, as exact integers; sums are made when they are asked for.
 
     Attributes:
-        beside: the total of the convention's second figure, in MACs; None where unknown or where it gives one figure.
+        rule: how it was counted. costs: those of every call, in order.
+        trace: what was counted.
     """
 
-    convention: str
-    unit: Unit
-    total: int | None
-    activations: int
-    coverage: Coverage
-    layers: tuple[LayerCount, ...]
-    costs: tuple[Cost, ...]
-    beside: int | None = None
+    rule: Convention = field(repr=False)
+    costs: tuple[Cost, ...] = field(repr=False)
+    trace: Trace = field(repr=False)
+
+    @property
+    def convention(self) -> str:
+        """Returns the name of the convention."""
+        return self.rule.name
+
+    @property
+    def unit(self) -> Unit:
+        """Returns what one of `total` is."""
+        return self.rule.unit
+
+    @cached_property
+    def layers(self) -> tuple[LayerCount, ...]:
+        """Returns one row per module path with its own share; the rows sum to the total."""
+        return _layers(self.trace, self.costs, self.rule)
+
+    @cached_property
+    def total(self) -> int | None:
+        """Returns the sum of all calls; None where an unknown op, or a pass that broke off, makes it unknowable."""
+        return _total([cost.amount for cost in self.costs]) if _is_whole(self.trace) else None
+
+    @cached_property
+    def beside(self) -> int | None:
+        """Returns the convention's second figure, in MACs; None where unknown or where it gives one figure."""
+        if self.rule.beside is None or self.total is None:
+            return None
+        return _total([cost.beside for cost in self.costs])
+
+    @cached_property
+    def activations(self) -> int:
+        """Returns the elements that convolutions and matrix products output."""
+        return sum(layer.activations for layer in self.layers)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """Returns how many calls were counted, free and unknown."""
+        return _coverage(self.costs)
 
     @property
     def macs(self) -> int | None:
@@ -102,18 +136,7 @@ def count(trace: Trace, convention: Convention) -> Counts:
             f"convention {convention.name} reads {', '.join(absent)}, which this trace was made without: "
             f"profile the model again under it (--convention {convention.name})"
         )
-    costs = tuple(convention.rule(trace))
-    layers = _layers(trace, costs, convention)
-    return Counts(
-        convention.name,
-        convention.unit,
-        _all_known(layer.amount for layer in layers),
-        sum(layer.activations for layer in layers),
-        _coverage(costs),
-        layers,
-        costs,
-        _all_known(layer.beside for layer in layers),
-    )
+    return Counts(convention, costs_of(trace, convention), trace)
 
 
 def missing_facts(trace: Trace, convention: Convention) -> tuple[Fact, ...]:
@@ -161,6 +184,24 @@ def _layers(trace: Trace, costs: Iterable[Cost], convention: Convention) -> tupl
     )
 
 
+def _is_whole(trace: Trace) -> bool:
+    """Returns whether every module did what it does: where a pass broke off, or there was none, some did not."""
+    return trace.failed is None or {node.path for node in trace.tree} <= {call.path for call in trace.modules}
+
+
+def _total(amounts: Sequence[Expr | None]) -> int | None:
+    """Returns the sum; the amounts of equal calls are one object, which is worked out once."""
+    if None in amounts:
+        return None
+    values: dict[int, int] = {}
+    total = 0
+    for amount in amounts:
+        if amount:
+            known = values.get(id(amount))
+            total += known if known is not None else values.setdefault(id(amount), amount.value)
+    return total
+
+
 def _sum(costs: Iterable[Cost]) -> Expr | None:
     amounts = [cost.amount for cost in costs]
     if None in amounts:
@@ -188,9 +229,9 @@ def own_params(trace: Trace) -> dict[str, int]:
 def _activations(trace: Trace) -> dict[str, int]:
     """Returns the elements that convolutions and matrix products output, by module path."""
     sums: dict[str, int] = {}
+    works = Works(formulas)
     for call in trace.ops:
-        entry = None if REPARAMETRISES in call.tags else formulas.find(call.op)
-        work = entry.work(call, trace.values) if entry is not None else None
+        work = None if REPARAMETRISES in call.tags else works.of(call, trace.values)
         if work is None or not work.mac:
             continue
         made = work.activations.value if work.activations else sum(trace.values[i].numel for i in call.outputs)

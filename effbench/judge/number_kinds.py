@@ -28,7 +28,7 @@ Restate: TypeAlias = Callable[[Work, OpCall, Sequence[Value]], Work]
 
 def unusual(values: Iterable[Value]) -> frozenset[int]:
     """Returns the ids of the values that a formula's shapes do not describe: complex or sparse ones."""
-    return frozenset(value.id for value in values if is_complex(value) or is_sparse(value))
+    return frozenset([value.id for value in values if (value.shape and not value.strides) or is_complex(value)])
 
 
 def is_complex(value: Value) -> bool:

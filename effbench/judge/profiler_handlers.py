@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +10,19 @@ from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.patched import ToolRaises, matmul_macs, shape_of, size_at, whole
 from effbench.judge.profilers import Both, Rule
 from effbench.records import Shape
+
+
+def resize_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Shape, Any, Any]:
+    """Returns the input's shape, the size and the scale that a call of `interpolate` asks for.
+
+    Raises:
+        ToolRaises: the input is given by name.
+    """
+    if not args:
+        raise ToolRaises("its handler takes the input by position")
+    size = args[1] if kwargs.get("size") is None and len(args) > 1 else kwargs.get("size")
+    scale = args[2] if kwargs.get("scale_factor") is None and len(args) > 2 else kwargs.get("scale_factor")
+    return shape_of(args[0]), size, scale
 
 
 def _macs(macs: Expr, more: Expr = ZERO) -> Both:

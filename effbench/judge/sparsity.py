@@ -6,8 +6,10 @@ elements that are not zero is the share of MACs that are left. Attention, whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from effbench.judge.convention import MACS_ONLY, is_free
 from effbench.judge.number_kinds import restated, touches, unusual
 from effbench.judge.work import formulas
 from effbench.records import REPARAMETRISES, OpCall, Trace, Value
@@ -33,28 +35,50 @@ _OPERANDS: Mapping[str, tuple[str, str]] = {
 """The names of an op's two factors; of a packed weight the first tensor is the weight."""
 
 
-def nonzero_macs(trace: Trace) -> int | None:
-    """Returns the MACs whose weight is not zero; None where the zeros were not counted or do not tell it.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What one call keeps of its MACs; None where the zeros do not tell it."""
 
-    They do not where both factors have zeros, where an op has no formula for its MACs, or where it takes a weight with
-    zeros in a way that is not known here.
+    module: str
+    op: str
+    macs: int | None
+
+
+def left_of(trace: Trace) -> tuple[Left, ...] | None:
+    """Returns the MACs over weights that are not zero, call by call; None where the zeros were not counted.
+
+    A call's are unknown where both factors have zeros, where the op has no formula for its MACs, or where it takes a
+    weight with zeros in a way that is not known here.
     """
     if trace.nonzeros is None:
         return None
     odd = unusual(trace.values)
-    total = 0
-    for call in trace.ops:
-        entry = formulas.find(call.op)
-        if entry is None or REPARAMETRISES in call.tags:
-            continue
-        work = entry.work(call, trace.values)
-        if odd and touches(call, odd):
-            work = restated(work, call, trace.values)
-        left = _left(work.mac.value, call, trace.values, trace.nonzeros) if work.mac else 0
-        if left is None:
-            return None
-        total += left
-    return total
+    return tuple(Left(call.module, call.op, _of_call(call, trace, trace.nonzeros, odd)) for call in trace.ops)
+
+
+def nonzero_macs(trace: Trace) -> int | None:
+    """Returns the MACs whose weight is not zero; None where the zeros were not counted or do not tell it."""
+    return summed(left_of(trace))
+
+
+def summed(calls: Iterable[Left] | None) -> int | None:
+    """Returns the MACs of all calls; None where one of them is unknown, or there are no facts on them."""
+    amounts = None if calls is None else [call.macs for call in calls]
+    return None if amounts is None or None in amounts else sum(amount for amount in amounts if amount is not None)
+
+
+def _of_call(call: OpCall, trace: Trace, nonzeros: Mapping[int, int], odd: frozenset[int]) -> int | None:
+    if REPARAMETRISES in call.tags:
+        return 0
+    entry = formulas.find(call.op)
+    if entry is None:
+        return 0 if is_free(call, MACS_ONLY) else None
+    work = entry.work(call, trace.values)
+    if odd and touches(call, odd):
+        work = restated(work, call, trace.values)
+    if call.op in MACS_ONLY.unknown or "mac" in work.unknown:
+        return None
+    return _left(work.mac.value, call, trace.values, nonzeros) if work.mac else 0
 
 
 def _left(macs: int, call: OpCall, values: tuple[Value, ...], nonzeros: Mapping[int, int]) -> int | None:

@@ -23,9 +23,9 @@ import torch
 from torch import nn
 from torch._C._profiler import _EventType
 from torch.autograd.profiler import profile
-from torch.utils._pytree import tree_leaves, tree_map
 
 from effbench.errors import InputError, ModelError, one_line
+from effbench.measure.containers import mapped, tensors_in
 from effbench.measure.source import Loaded
 from effbench.measure.state import borrowed, private_copy, same_random_state
 from effbench.measure.trace import Mode, plain_forward
@@ -84,13 +84,16 @@ def allocated(loaded: Loaded, mode: Mode = "eval") -> Allocated:
 
 
 def _measured(loaded: Loaded, model: nn.Module) -> Allocated:
-    args, kwargs = tree_map(_copied, (loaded.inputs.args, dict(loaded.inputs.kwargs)))
-    given = _tensors((args, kwargs))
+    args, kwargs = mapped((loaded.inputs.args, dict(loaded.inputs.kwargs)), private_copy)
+    given = tensors_in((args, kwargs))
     if any(tensor.device.type != "cpu" for tensor in (*given, *model.parameters(), *model.buffers())):
         raise InputError(
             f"{loaded.name}: the allocator is measured on the CPU, with data: put the model and inputs there"
         )
-    held = sum(tensor.untyped_storage().nbytes() for tensor in given)
+    if any(tensor.layout is not torch.strided for tensor in given):
+        raise InputError(f"{loaded.name}: the allocator is measured with dense inputs only")
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in given}
+    held = sum(storage.nbytes() for storage in storages.values())
     gc.collect()  # what others left would be freed during the pass
     with plain_forward(), _one_thread(), _quiet_profiler():
         try:
@@ -200,14 +203,6 @@ def _quiet_profiler() -> Iterator[None]:
     finally:
         if not asked:
             del os.environ[name]
-
-
-def _copied(leaf: Any) -> Any:
-    return private_copy(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-
-def _tensors(tree: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
 @contextmanager

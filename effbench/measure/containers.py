@@ -42,8 +42,20 @@ def tensors_in(tree: object) -> list[torch.Tensor]:
 def mapped(tree: Any, swap: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """Returns the same containers with every tensor swapped; containers without tensors are passed on as they are.
 
+    A tensor that stands in several places is swapped once, so that it is one tensor in the copy too.
     The lengths in a packed sequence stay: every kernel reads them, and PyTorch keeps them on the CPU.
     """
+    swapped: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def once(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in swapped:  # kept beside its stand-in, so that no other tensor gets its id
+            swapped[id(tensor)] = tensor, swap(tensor)
+        return swapped[id(tensor)][1]
+
+    return _mapped(tree, once)
+
+
+def _mapped(tree: Any, swap: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     return tree_map(lambda leaf: _mapped_leaf(leaf, swap), tree, is_leaf=lambda item: isinstance(item, PackedSequence))
 
 
@@ -59,9 +71,9 @@ def _mapped_leaf(leaf: Any, swap: Callable[[torch.Tensor], torch.Tensor]) -> Any
     fresh = copy.copy(leaf)
     for name, item in held.items():
         if isinstance(fresh, MutableMapping):
-            fresh[name] = mapped(item, swap)
+            fresh[name] = _mapped(item, swap)
         else:
-            object.__setattr__(fresh, name, mapped(item, swap))  # a frozen dataclass too
+            object.__setattr__(fresh, name, _mapped(item, swap))  # a frozen dataclass too
     return fresh
 
 

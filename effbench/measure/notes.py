@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
-from torch import nn
 
-from effbench.measure.packed import packed_params
+from effbench.measure.frames import Frames
 from effbench.measure.reparametrised import reparametrised
+from effbench.measure.survey import Survey
 from effbench.records import ModuleCall, Note, TreeNode
 
 
-def notes_on(
-    paths: Mapping[nn.Module, str],
-    tree: Sequence[TreeNode],
-    calls: Sequence[ModuleCall],
-    direct: Collection[str],
-    whole: bool,
-) -> Iterator[Note]:
-    """Gives the Notes on a pass; `direct` names the modules whose forward was called, `whole` a pass that ended."""
-    scripted = [path for module, path in paths.items() if isinstance(module, torch.jit.ScriptModule)]
-    packed = [path for module, path in paths.items() if any(True for _ in packed_params(module))]
-    yield from reparametrised(paths)
+def notes_on(held: Survey, frames: Frames, whole: bool) -> Iterator[Note]:
+    """Gives the Notes on a pass of a model; `whole` says that it came to its end."""
+    if held.is_lazy:
+        yield Note("lazy", "model", "parameters of lazy modules took their shapes from this input")
+    scripted = [node.path for module, node in held.nodes.items() if isinstance(module, torch.jit.ScriptModule)]
+    direct = frames.called_directly
+    yield from reparametrised(held.nodes)
     yield from _scripted(scripted)
     yield from _direct(direct)
     if whole:
-        yield from _uncalled(tree, calls, {*scripted, *direct, *packed})
-
-
-def lazy_note(lazy: bool) -> Iterator[Note]:
-    """Gives a Note where the input, and not the constructor, decided how many parameters there are."""
-    if lazy:
-        yield Note("lazy", "model", "parameters of lazy modules took their shapes from this input")
+        yield from _uncalled(held.tree, frames.calls, {*scripted, *direct, *held.packed})
 
 
 def _scripted(paths: Sequence[str]) -> Iterator[Note]:

@@ -45,11 +45,16 @@ def plain(value: object) -> Attr:
 
 def hyper_parameters(module: nn.Module) -> Mapping[str, Attr]:
     """Returns the module's public attributes that are plain values, its training flag left out."""
-    return {
-        name: plain(value)
-        for name, value in vars(module).items()
-        if name[0] != "_" and name != "training" and _is_plain(value)
-    }
+    found: dict[str, Attr] = {}
+    for name, value in vars(module).items():
+        if name[0] == "_":
+            continue
+        if type(value) in _PLAIN:
+            found[name] = value
+        elif _is_plain(value):
+            found[name] = plain(value)
+    found.pop("training", None)
+    return found
 
 
 def _is_plain(value: object) -> bool:

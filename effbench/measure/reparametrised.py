@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from effbench.records import Note
+from effbench.records import Note, TreeNode
 
 _OLD_STYLE = (
     ("torch.nn.utils.spectral_norm", "SpectralNorm"),
@@ -28,12 +28,12 @@ def is_reparametrisation(module: nn.Module) -> bool:
     return isinstance(module, ParametrizationList)
 
 
-def reparametrised(paths: Mapping[nn.Module, str]) -> Iterator[Note]:
+def reparametrised(nodes: Mapping[nn.Module, TreeNode]) -> Iterator[Note]:
     """Gives a Note naming the modules whose weights are computed at every call."""
     old = _old_style_classes()
     names = [
-        name or type(module).__name__
-        for module, name in paths.items()
+        node.path or type(module).__name__
+        for module, node in nodes.items()
         if "parametrizations" in module._modules
         or any(isinstance(hook, old) for hook in module._forward_pre_hooks.values())
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -16,15 +17,15 @@ from effbench.errors import InputError, ModelError, one_line
 from effbench.measure.containers import mapped, named_tensors
 from effbench.measure.direct import direct_calls_seen
 from effbench.measure.functions import functions_recorded
-from effbench.measure.notes import lazy_note, notes_on
-from effbench.measure.packed import packed_params
-from effbench.measure.plain import class_name, dtype_name, hyper_parameters
+from effbench.measure.notes import notes_on
 from effbench.measure.recorder import Recorder
 from effbench.measure.reparametrised import old_style_hooks
 from effbench.measure.scripted import scripted_kept
 from effbench.measure.source import Loaded, ModelInputs
-from effbench.measure.state import Swap, borrowed, is_shapeless, private_copy, same_random_state, to_meta
-from effbench.records import Buffer, Fact, FunctionCall, Input, ModuleCall, Note, OpCall, Param, Trace, TreeNode, Value
+from effbench.measure.state import Swap, borrowed, private_copy, same_random_state, to_meta
+from effbench.measure.survey import survey
+from effbench.measure.tensors import Tensors
+from effbench.records import Fact, FunctionCall, Input, Note, Trace, TreeNode
 
 Mode = Literal["eval", "train"]
 
@@ -77,51 +78,72 @@ def _run_without_data(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> tup
     except Exception as error:
         return None, f"its constructor raised {one_line(error)}"
     try:
-        hollow = _run(model, loaded.inputs, to_meta, mode, needs)
+        with _no_collection():
+            hollow = _run(model, loaded.inputs, to_meta, mode, needs)
     except Exception as error:  # a kind of tensor that cannot be emptied
         return None, f"putting its tensors on meta raised {one_line(error)}"
     return hollow, hollow.failed or ""
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps Python's collector of cyclic garbage from running: 15 % of the time of a pass, which makes next to none.
+
+    Tensors on meta have no data to free. Storages in a cycle then live to the end, and not until some collection.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: frozenset[Fact]) -> Trace:
     """Returns the trace of one pass with the model's tensors swapped for stand-ins."""
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper around the model as written
-    paths = {module: path for path, module in model.named_modules()}
     failed, functions = None, None
     training = mode == "train"
-    with plain_forward(), scripted_kept(paths, training), borrowed(model, swap, training):
+    with plain_forward(), scripted_kept(model.modules(), training), borrowed(model, swap, training):
         args, kwargs = mapped((inputs.args, dict(inputs.kwargs)), swap)
-        lazy = any(map(is_shapeless, _own_tensors(model)))
-        if lazy:
+        held = survey(model)
+        if held.is_lazy:
             with suppress(Exception):  # it raises again below, where it is recorded
                 model(*args, **kwargs)
-        tree, params, buffers = read_tree(model), read_params(model), read_buffers(model)
-        recorder = Recorder(paths, {node.path: node.attrs for node in tree}, needs)
-        given = _record_inputs(recorder, args, kwargs)
-        for tensor in _own_tensors(model):
-            if not is_shapeless(tensor):
-                recorder.record_weight(tensor)
+            held = replace(survey(model), is_lazy=True)
+        recorder = Recorder(held.nodes, needs)
+        given = _record_inputs(recorder.tensors, args, kwargs)
+        for tensor in held.tensors:
+            recorder.log.record_weight(tensor)
         try:
-            with _seen_everywhere(paths, recorder), _also_recorded(needs, recorder) as functions:
+            with _seen_everywhere(held.nodes, recorder), _also_recorded(needs, recorder) as functions:
                 model(*args, **kwargs)
         except Exception as error:
-            failed = f"{_place(recorder.innermost, paths)} raised {one_line(error)}"
+            failed = f"{_place(recorder.frames.path, held.nodes)} raised {one_line(error)}"
         del args, kwargs
-    parts = (recorder.values, recorder.ops, recorder.calls)
-    told = notes_on(paths, tree, recorder.calls, recorder.called_directly, failed is None)
-    notes = (*lazy_note(lazy), *told)
-    made = _assemble(given, parts, tree, params, buffers, notes, failed)
-    asked = None if functions is None else tuple(functions)
-    if not needs:
-        return made
-    return replace(made, functions=asked, composites=recorder.composites, nonzeros=recorder.nonzeros)
+    notes = tuple(notes_on(held, recorder.frames, failed is None))
+    return Trace(
+        given,
+        recorder.values,
+        recorder.ops,
+        recorder.calls,
+        tuple(held.tree),
+        tuple(held.params),
+        tuple(held.buffers),
+        notes,
+        failed,
+        functions=None if functions is None else tuple(functions),
+        composites=recorder.composites,
+        nonzeros=recorder.nonzeros,
+    )
 
 
 @contextmanager
 def _seen_everywhere(modules: Iterable[nn.Module], recorder: Recorder) -> Iterator[None]:
     """Listens to ops and modules, to forwards called past their modules, and to hooks that compute weights."""
     with (
-        old_style_hooks(modules, recorder.computing_weights),
+        old_style_hooks(modules, recorder.frames.computing_weights),
         direct_calls_seen(modules, recorder.entering),
         recorder.listening(),
     ):
@@ -134,107 +156,28 @@ def _also_recorded(needs: frozenset[Fact], recorder: Recorder) -> Iterator[list[
     if "functions" not in needs:
         yield None
         return
-    with functions_recorded(lambda: recorder.innermost) as calls:
+    with functions_recorded(lambda: recorder.frames.path) as calls:
         yield calls
-
-
-def _assemble(
-    given: tuple[Input, ...],
-    parts: tuple[tuple[Value, ...], tuple[OpCall, ...], tuple[ModuleCall, ...]],
-    tree: tuple[TreeNode, ...],
-    params: tuple[Param, ...],
-    buffers: tuple[Buffer, ...],
-    notes: tuple[Note, ...],
-    failed: str | None,
-) -> Trace:
-    values, ops, calls = parts
-    return Trace(given, values, ops, calls, tree, params, buffers, notes, failed)
-
-
-def read_tree(model: nn.Module) -> tuple[TreeNode, ...]:
-    """Returns every path of the module tree in depth-first order; shared modules stand at each of theirs."""
-    names = {id(param): name for name, param in model.named_parameters()}
-    identities: dict[nn.Module, int] = {}
-    nodes: list[TreeNode] = []
-
-    def visit(module: nn.Module, path: str, above: frozenset[nn.Module]) -> None:
-        children = {name: child for name, child in module._modules.items() if child is not None}
-        own = [(local, names[id(param)]) for local, param in module._parameters.items() if param is not None]
-        own += [(local, f"{path}.{local}" if path else local) for local, _ in packed_params(module)]
-        nodes.append(
-            TreeNode(
-                path,
-                identities.setdefault(module, len(identities)),
-                class_name(type(module)),
-                _torch_bases(type(module)),
-                tuple(children),
-                tuple(own),
-                hyper_parameters(module),
-            )
-        )
-        for name, child in children.items():
-            if child not in above:
-                visit(child, f"{path}.{name}" if path else name, above | {child})
-
-    visit(model, "", frozenset({model}))
-    return tuple(nodes)
-
-
-def read_params(model: nn.Module) -> tuple[Param, ...]:
-    """Returns every name of every parameter; a second name of one tensor points to its first."""
-    first: dict[int, str] = {}
-    found: list[Param] = []
-    for name, param in model.named_parameters(remove_duplicate=False):
-        lazy = is_shapeless(param)
-        known = first.setdefault(id(param), name)
-        found.append(
-            Param(
-                name,
-                () if lazy else tuple(param.shape),
-                dtype_name(param.dtype),
-                param.requires_grad,
-                0 if lazy else param.numel() * param.element_size(),
-                None if known == name else known,
-            )
-        )
-    for path, module in model.named_modules():
-        for local, tensor in packed_params(module):
-            name, size = f"{path}.{local}" if path else local, tensor.numel() * tensor.element_size()
-            found.append(Param(name, tuple(tensor.shape), dtype_name(tensor.dtype), False, size))
-    return tuple(found)
-
-
-def read_buffers(model: nn.Module) -> tuple[Buffer, ...]:
-    """Returns every distinct registered buffer."""
-    return tuple(
-        Buffer(name, tuple(item.shape), dtype_name(item.dtype), item.numel() * item.element_size())
-        for name, item in model.named_buffers()
-        if not is_shapeless(item)
-    )
-
-
-def _torch_bases(kind: type) -> tuple[str, ...]:
-    return tuple(class_name(base) for base in kind.__mro__ if base.__module__.startswith("torch.nn"))
 
 
 def _own_tensors(model: nn.Module) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()]
 
 
-def _record_inputs(recorder: Recorder, args: Any, kwargs: Any) -> tuple[Input, ...]:
+def _record_inputs(tensors: Tensors, args: Any, kwargs: Any) -> tuple[Input, ...]:
     """Returns the tensors among the arguments; a plain positional tensor has no name."""
     found: list[Input] = []
     for tree, top in ((args, True), (kwargs, False)):
         for path, tensor in named_tensors(tree):
-            value = recorder.value(recorder.value_id(tensor))
+            value = tensors.values[tensors.number(tensor)]
             name = None if top and len(path) == 1 else ".".join(path)
             found.append(Input(name, value.shape, value.dtype, value.id))
     return tuple(found)
 
 
-def _place(path: str, paths: dict[nn.Module, str]) -> str:
+def _place(path: str, nodes: Mapping[nn.Module, TreeNode]) -> str:
     """Returns "features.3 (Conv2d)"; the model itself is "forward of Net"."""
-    kind = next((type(module).__name__ for module, known in paths.items() if known == path), "module")
+    kind = next((type(module).__name__ for module, node in nodes.items() if node.path == path), "module")
     return f"{path} ({kind})" if path else f"forward of {kind}"
 
 

@@ -1,5 +1,6 @@
 """Functions that are recorded as one call, whatever ops serve them: attention, and what the dispatcher cannot show.
 
+- A recurrent layer is one call, however PyTorch runs its steps.
 - Attention is one call on every device, with every kernel, and with jagged tensors one call for each sequence.
 - A convolution of complex numbers is taken apart, by a trick with three real ones, before the dispatcher sees it; an
   einsum that contracts a dimension of size 1 becomes an element-wise product.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import FunctionType
 from typing import Any, Protocol
 
 import torch
@@ -26,11 +28,23 @@ class Writer(Protocol):
     def record_call(self, op: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Writes down one call of an op."""
 
+    def run_whole(self, op: Any, run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Returns what a function gives, written down as one call of an op."""
+
     def muted(self) -> AbstractContextManager[None]:
         """Lets ops run unrecorded."""
 
 
 _ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
+
+_RECURRENT = {getattr(torch, name): getattr(torch.ops.aten, name) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")}
+"""Layers of any depth, which the dispatcher sees step by step on some devices and as one kernel on others."""
+
+
+def _recurrent_form(packet: Any, args: Sequence[Any]) -> Any:
+    """Returns the overload called: of a packed sequence the data, its batch sizes and the first state come first."""
+    packed = isinstance(args[1 if packet is torch.ops.aten.lstm else 2], torch.Tensor)
+    return packet.data if packed else packet.input
 
 
 def _is_transformed() -> bool:
@@ -79,9 +93,14 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is self._attention:
             return self._whole(*args, **(kwargs or {}))
-        called = original_of(func)
+        called = original_of(func) if type(func) is FunctionType else func  # what wraps one is written in Python
         asked = _WHOLE_IF.get(called)
-        if asked is None or not asked[1](*args) or _is_transformed():
+        if asked is None:
+            if called not in _RECURRENT or _is_transformed():
+                return called(*args, **(kwargs or {}))
+            form = _recurrent_form(_RECURRENT[called], args)
+            return self._writer.run_whole(form, called, args, kwargs or {})
+        if not asked[1](*args) or _is_transformed():
             return called(*args, **(kwargs or {}))
         with self._writer.muted():
             result = called(*args, **(kwargs or {}))
@@ -104,10 +123,7 @@ def functions_whole(writer: Writer) -> Iterator[None]:
             return original(*args, **kwargs)
         if any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in (*args, *kwargs.values())):
             return _each_sequence(writer, original, args, kwargs)
-        with writer.muted():
-            result = original(*args, **kwargs)
-        writer.record_call(_ATTENTION, args, kwargs, result)
-        return result
+        return writer.run_whole(_ATTENTION, original, args, kwargs)
 
     torch.nn.functional.scaled_dot_product_attention = whole
     try:

@@ -1,8 +1,8 @@
 """Recurrent layers and cells: steps × weights, however PyTorch runs them.
 
-On meta tensors PyTorch unrolls a recurrent layer into products and gates; on the CPU oneDNN runs an LSTM layer in one
-call. Both must give the number that a person gets: per step G·H·(IN + R) MACs, with G gates, H hidden units, IN inputs
-and a state of R = H, or R = P with a projection that takes P·H more.
+PyTorch unrolls a recurrent layer into products and gates on some devices and runs it as one kernel on others. It is
+recorded as one call, which must have the number that a person gets: per step G·H·(IN + R) MACs, with G gates, H hidden
+units, IN inputs and a state of R = H, or R = P with a projection that takes P·H more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -80,18 +80,42 @@ def test_layers(kind: str, layers: int, directions: int, state: int, batch_first
     assert hollow[:2] == (mac, 2 * mac + other)
 
 
-@pytest.mark.skipif(not torch._C._has_mkldnn, reason="this PyTorch has no oneDNN")
-def test_on_the_cpu_onednn_runs_an_lstm_layer_in_one_call() -> None:
-    """So that the test above compares two ways; with oneDNN off, the CPU unrolls as meta does."""
-    module, x = nn.LSTM(IN, H), torch.rand(T, N, IN)
-    assert "aten::mkldnn_rnn_layer" in {call.op for call in traced_for_real(module, x).ops}
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        found = traced_for_real(module, x)
-    finally:
-        torch._C._set_mkldnn_enabled(True)
-    assert "aten::addmm" in {call.op for call in found.ops}
-    assert totals(found) == totals(traced(module, x))
+class Unrolled(nn.Module):
+    """A layer asked of the dispatcher by its op, which it takes apart; as a function of torch it is one call."""
+
+    def __init__(self, layer: nn.RNNBase, name: str) -> None:
+        super().__init__()
+        self.layer = layer
+        self.op: Any = getattr(torch.ops.aten, name).input
+
+    def forward(self, x: Tensor) -> Any:
+        layer, batch = self.layer, x.shape[0 if self.layer.batch_first else 1]
+        count = layer.num_layers * (2 if layer.bidirectional else 1)
+        hidden, cell = (x.new_zeros(count, batch, size) for size in (layer.proj_size or H, H))
+        state = [hidden, cell] if layer.mode == "LSTM" else hidden
+        options = (layer.bias, layer.num_layers, 0.0, False, layer.bidirectional, layer.batch_first)
+        return self.op(x, state, layer._flat_weights, *options)
+
+
+@pytest.mark.parametrize(("kind", "layers", "directions", "state", "batch_first"), LAYERS)
+def test_one_call_has_the_work_of_the_ops_it_is_made_of(
+    kind: str, layers: int, directions: int, state: int, batch_first: bool
+) -> None:
+    options: dict[str, Any] = {"proj_size": state} if state != H else {}
+    module = KINDS[kind].layer(IN, H, layers, batch_first=batch_first, bidirectional=directions == 2, **options)
+    name = {"rnn": "rnn_tanh"}.get(kind, kind)
+    x = torch.rand((N, T, IN) if batch_first else (T, N, IN))
+    unrolled, whole = traced(Unrolled(module, name), x), traced(module, x)
+    assert f"aten::{name}" in {call.op for call in whole.ops}
+    assert f"aten::{name}" not in {call.op for call in unrolled.ops}
+    assert totals(whole) == totals(unrolled)
+    assert returned(whole) == returned(unrolled) == returned(traced_for_real(module, x))
+
+
+def returned(found: Trace) -> list[tuple[Shape, Shape, str]]:
+    """Shape, strides and dtype of what a model returns."""
+    values = [found.values[number] for number in found.modules[-1].outputs]
+    return [(value.shape, value.strides, value.dtype) for value in values]
 
 
 def test_relu_instead_of_tanh_compares_instead() -> None:

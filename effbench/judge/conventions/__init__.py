@@ -1,5 +1,7 @@
 """The ways of counting, one file each; importing this package registers them all."""
 
+# A user's decorator comes from here: effbench's own conventions have entered by then, and a second one is the user's.
+from effbench.judge.convention import convention
 from effbench.judge.conventions import (
     calflops,
     deepspeed,
@@ -15,6 +17,7 @@ from effbench.judge.conventions import (
 
 __all__ = [
     "calflops",
+    "convention",
     "deepspeed",
     "full",
     "fvcore",

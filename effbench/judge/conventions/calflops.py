@@ -25,7 +25,7 @@ from typing import Any
 from effbench.judge.algebra import ZERO, elements, product
 from effbench.judge.convention import Cost, convention
 from effbench.judge.patched import ToolRaises, aligned_left, shape_of, size_at, visits, whole
-from effbench.judge.profiler_handlers import SHARED, forward_sizes, numel_of
+from effbench.judge.profiler_handlers import SHARED, forward_sizes, numel_of, resize_arguments
 from effbench.judge.profilers import Both, Rule, costs
 from effbench.records import Trace
 from effbench.units import Unit
@@ -51,11 +51,7 @@ def _transposed_convolution(
 
 
 def _interpolate(*args: Any, **kwargs: Any) -> Both:
-    if not args:
-        raise ToolRaises("its handler takes the input by position")
-    size = args[1] if kwargs.get("size") is None and len(args) > 1 else kwargs.get("size")
-    scale = args[2] if kwargs.get("scale_factor") is None and len(args) > 2 else kwargs.get("scale_factor")
-    shape = shape_of(args[0])
+    shape, size, scale = resize_arguments(args, kwargs)
     if size is not None:
         return Both(whole(numel_of(size)))
     samples = size_at(shape, 0)

@@ -22,7 +22,7 @@ from typing import Any
 from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.convention import Cost, convention
 from effbench.judge.patched import TensorShape, ToolRaises, broadcast, matmul_macs, numel, shape_of, size_at, whole
-from effbench.judge.profiler_handlers import SHARED, einsum, numel_of, per_dimension
+from effbench.judge.profiler_handlers import SHARED, einsum, numel_of, per_dimension, resize_arguments
 from effbench.judge.profilers import Both, Rule, costs
 from effbench.records import Trace
 from effbench.units import Unit
@@ -54,11 +54,7 @@ def _transposed_convolution(
 
 
 def _interpolate(*args: Any, **kwargs: Any) -> Both:
-    if not args:
-        raise ToolRaises("its handler takes the input by position")
-    size = args[1] if kwargs.get("size") is None and len(args) > 1 else kwargs.get("size")
-    scale = args[2] if kwargs.get("scale_factor") is None and len(args) > 2 else kwargs.get("scale_factor")
-    shape = shape_of(args[0])
+    shape, size, scale = resize_arguments(args, kwargs)
     if size is not None:
         return Both(whole(numel_of(size)))
     if isinstance(scale, int | float):

@@ -11,21 +11,21 @@ Facts seen by running it: on the CPU attention is one fused kernel where shapes,
 is in PyTorch's sdp_utils_cpp.cpp) and two matrix products elsewhere. A float32 LSTM is one oneDNN call, which is not
 counted, unless it projects or reads a packed sequence. RNN and GRU layers multiply all steps by their input weights at
 once; where that input is not contiguous, as with `batch_first`, its bias is added apart and not counted.
-Not told from the trace of a run without data: `torch.lstm` and the like called outside of their modules; and where a
-CPU kernel lays its result out in another order than the rule of meta tensors, whether a linear layer that reads it
-adds its bias apart (attention's result lies as its query does; a batch norm's of a transposed input lies in order).
+Not told from the trace of a run without data: where a CPU kernel lays its result out in another order than the rule of
+meta tensors, whether a linear layer that reads it adds its bias apart (a batch norm's of a transposed input lies in
+order).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from effbench.judge.algebra import ZERO, Expr, elements, product
 from effbench.judge.convention import Cost, convention
-from effbench.judge.patched import Called, ToolRaises, broadcast, calls_of, matmul_macs, numel, size_at, whole
 from effbench.judge.patched import TensorShape as Tensor
-from effbench.records import OpCall, Shape, Trace, TreeNode, Value
+from effbench.judge.patched import ToolRaises, broadcast, matmul_macs, numel, whole
+from effbench.records import OpCall, Shape, Trace, Value
 from effbench.units import Unit
 
 Given = Mapping[str, Value]
@@ -113,33 +113,43 @@ OPS: Mapping[str, Callable[[OpCall, Given], Expr]] = MappingProxyType(
     }
 )
 
-_RECURRENT = frozenset(f"torch.nn.modules.rnn.{name}" for name in ("RNN", "GRU", "LSTM"))
+_RECURRENT = frozenset(f"aten::{name}" for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"))
 _ONEDNN_EVERYWHERE, _ONEDNN_SOMEWHERE = "float32", ("bfloat16", "float16")
 
 
-def _recurrent(called: Called, given: Value, kind: str) -> Expr:
-    """Returns what an RNN layer multiplies on the CPU, all directions and layers."""
-    attrs = called.attrs
-    if kind == "LSTM" and not attrs.get("proj_size"):
-        if given.dtype == _ONEDNN_EVERYWHERE:
+def _recurrent(call: OpCall, given: Given, values: Sequence[Value]) -> Expr:
+    """Returns what a recurrent layer multiplies on the CPU, all directions and depths."""
+    packed = "data" in given
+    source = given["data" if packed else "input"]
+    cells = _cells(call, values)
+    projects = any(len(cell) == 3 + 2 * bool(call.attrs["has_biases"]) for cell in cells)
+    if call.op == "aten::lstm" and not packed and not projects:
+        if source.dtype == _ONEDNN_EVERYWHERE:
             return ZERO
-        if given.dtype in _ONEDNN_SOMEWHERE:
-            raise ToolRaises(f"whether an LSTM in {given.dtype} is counted depends on the processor")
-    shape, strides = given.shape, given.strides
-    if len(shape) == 2:
+        if source.dtype in _ONEDNN_SOMEWHERE:
+            raise ToolRaises(f"whether an LSTM in {source.dtype} is counted depends on the processor")
+    shape, strides = source.shape, source.strides
+    if packed:
         shape, strides = (shape[0], 1, shape[1]), (strides[0], 0, strides[1])
-    elif attrs["batch_first"]:
+    elif call.attrs["batch_first"]:
         shape, strides = (shape[1], shape[0], shape[2]), (strides[1], strides[0], strides[2])
+    directions = 2 if call.attrs["bidirectional"] else 1
     per_row = 0
-    for layer in range(attrs["num_layers"]):
-        for end in ("", "_reverse") if attrs["bidirectional"] else ("",):
-            inner, outer = called.weight(f"weight_ih_l{layer}{end}"), called.weight(f"weight_hh_l{layer}{end}")
-            per_row += numel(inner) + numel(outer)
-            if attrs.get("proj_size"):
-                per_row += numel(called.weight(f"weight_hr_l{layer}{end}"))
-            if attrs["bias"]:
-                per_row += inner[0] * (2 if layer or _is_contiguous(shape, strides) else 1)
-    return product(T=size_at(shape, 0), N=size_at(shape, 1)) * whole(per_row)
+    for index, cell in enumerate(cells):
+        per_row += sum(numel(weight) for weight in cell if len(weight) == 2)
+        if call.attrs["has_biases"]:
+            per_row += cell[0][0] * (2 if index >= directions or _is_contiguous(shape, strides) else 1)
+    return product(T=shape[0], N=shape[1]) * whole(per_row)
+
+
+def _cells(call: OpCall, values: Sequence[Value]) -> list[tuple[Shape, ...]]:
+    """Returns the shapes of each direction's and depth's parameters: two weights, two biases, a projection."""
+    ids = call.inputs["params"]
+    shapes = tuple(values[number].shape for number in ((ids,) if isinstance(ids, int) else ids))
+    depth = call.attrs["num_layers"]
+    assert isinstance(depth, int)
+    each = len(shapes) // (2 * depth if call.attrs["bidirectional"] else depth)
+    return [shapes[start : start + each] for start in range(0, len(shapes), each)]
 
 
 def _is_contiguous(shape: Shape, strides: Shape) -> bool:
@@ -155,34 +165,20 @@ def _is_contiguous(shape: Shape, strides: Shape) -> bool:
     "ptflops-aten", Unit.MAC, "the figure of ptflops's aten backend: mm, addmm, bmm, convolution; biases included"
 )
 def ptflops_aten(trace: Trace) -> Iterable[Cost]:
-    """Gives the costs of every op call, those inside recurrent layers as the CPU would have made them."""
-    on_cpu = any(note.code == "real-run" for note in trace.notes)
-    layers = {} if on_cpu else {node.path: _kind(node) for node in trace.tree if _kind(node)}
+    """Gives the costs of every op call, those of recurrent layers as the CPU would have made them."""
     for call in trace.ops:
-        rule = OPS.get(call.op)
-        if rule is None or call.module in layers:
-            yield Cost(call.module, call.op, ZERO)
-            continue
         try:
-            yield Cost(call.module, call.op, rule(call, _given(call, trace)))
+            yield Cost(call.module, call.op, _amount(call, trace))
         except ToolRaises as error:
-            yield Cost(call.module, call.op, None, why=f"is where ptflops itself gives up ({error})")
-    yield from _layer_costs(trace, layers)
+            told = "cannot be told from the trace" if call.op in _RECURRENT else "is where ptflops itself gives up"
+            yield Cost(call.module, call.op, None, why=f"{told} ({error})")
 
 
-def _layer_costs(trace: Trace, layers: Mapping[str, str]) -> Iterator[Cost]:
-    for call, called in calls_of(trace):
-        if call.path not in layers:
-            continue
-        try:
-            yield Cost(call.path, call.type, _recurrent(called, trace.values[call.inputs[0]], layers[call.path]))
-        except ToolRaises as error:
-            yield Cost(call.path, call.type, None, why=f"cannot be told from the trace ({error})")
-
-
-def _kind(node: TreeNode) -> str:
-    """Returns "LSTM", "GRU" or "RNN" for such a layer or a class made of one, "" for anything else."""
-    return next((base.rpartition(".")[2] for base in node.bases if base in _RECURRENT), "")
+def _amount(call: OpCall, trace: Trace) -> Expr:
+    if call.op in _RECURRENT:
+        return _recurrent(call, _given(call, trace), trace.values)
+    rule = OPS.get(call.op)
+    return ZERO if rule is None else rule(call, _given(call, trace))
 
 
 def _given(call: OpCall, trace: Trace) -> Given:

@@ -2,7 +2,8 @@
 
 Run condition: `thop.profile(model, inputs)` on any device; it sets eval mode and no_grad. Facts read in its
 source: a hook on every module whose exact class is in its table; other classes, functional calls and operators
-count nothing; a shared module is hooked once per path and added once per path.
+count nothing; a shared module is hooked once per path and added once per path. A packed sequence counts as many steps
+as its longest for every sample. Hooks see positional inputs alone: given by name, most rules raise.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from effbench.judge.algebra import ZERO, Expr, elements, product, repeated
 from effbench.judge.convention import Cost, convention
-from effbench.records import Shape, Trace, TreeNode
+from effbench.records import ModuleCall, Shape, Trace, TreeNode
 from effbench.units import Unit
 
 Rule = Callable[[Mapping[str, Any], Shape, Shape], Expr]
@@ -149,6 +150,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 """Amount by exact class; a class that is not here counts nothing in thop."""
 
+_READ_NO_INPUT = frozenset({_linear, _per_output, _nothing})
+_RECURRENT = frozenset(f"{_NN}.rnn.{name}" for name in ("RNN", "GRU", "LSTM"))
+
 _SEQUENTIAL = f"{_NN}.container.Sequential"
 _MODULE_LIST = f"{_NN}.container.ModuleList"
 
@@ -163,8 +167,23 @@ def thop(trace: Trace) -> Iterable[Cost]:
         if rule is None or repeats == 0:
             yield Cost(call.path, call.type, ZERO)
             continue
-        amount = rule(call.attrs, _shape(trace, call.inputs), _shape(trace, call.outputs))
+        given = _given(trace, call)
+        if given is None and rule not in _READ_NO_INPUT:
+            why = "is where thop itself raises (no tensor comes first by position)"
+            yield Cost(call.path, call.type, None, why=why)
+            continue
+        amount = rule(call.attrs, given or (), _shape(trace, call.outputs))
         yield Cost(call.path, call.type, amount if repeats == 1 else amount * repeats)
+
+
+def _given(trace: Trace, call: ModuleCall) -> Shape | None:
+    """Returns the shape of the first positional input, of a packed sequence as it was padded; None where none is."""
+    kind = call.argument_kinds[0] if call.argument_kinds else "none"
+    if kind == "sequence" and call.type in _RECURRENT:
+        # Its tokens and its batch size at each step; the layer's last state is (layers, batch, hidden).
+        steps, batch = trace.values[call.inputs[1]].shape[0], trace.values[call.outputs[-1]].shape[1]
+        return (batch, steps) if call.attrs["batch_first"] else (steps, batch)
+    return _shape(trace, call.inputs) if kind == "tensor" else None
 
 
 def _shape(trace: Trace, ids: tuple[int, ...]) -> Shape:

@@ -49,7 +49,11 @@ _BY_DEFINITION = frozenset(
         "_scaled_dot_product_cudnn_attention",
         "_flash_attention_forward",
         "_efficient_attention_forward",
-        # A layer that was run for real comes as one kernel; on meta it is products of the same sizes.
+        # Recorded whole; on meta they are products of the same sizes.
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
         "mkldnn_rnn_layer",
     )
 )

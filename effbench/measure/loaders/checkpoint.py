@@ -1,4 +1,4 @@
-"""`file.pt`, `.pth`, `.bin`, `.ckpt`: whatever torch wrote, told by its content and not by its ending.
+"""`file.pt`, `.pth`, `.bin`, `.ckpt`: weights, or whatever else torch saved, told by content and not by ending.
 
 A state dict gives parameters; TorchScript and exported programs are handed to their loaders; a whole pickled model is
 code that runs while it is read, and so is refused unless `--unsafe-load` is given.

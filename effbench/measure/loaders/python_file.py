@@ -57,8 +57,10 @@ def _run(path: Path) -> ModuleType:
     try:
         with _importable(path.parent):
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        if not isinstance(error, Exception):  # the file ends the process, or the user does
+            raise
         raise InputError(f"{path}: running the file raised {one_line(error)}; it must import without error") from error
     return module
 

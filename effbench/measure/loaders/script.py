@@ -1,4 +1,4 @@
-"""`file.pt` by TorchScript: its graphs are run node by node, so that each op is known by its module."""
+"""`file.pt` (TorchScript): a scripted or traced model, run node by node, so that each op is known by its module."""
 
 from __future__ import annotations
 
