@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     )
     from effbench.errors import EffbenchError
     from effbench.judge.algebra import product
-    from effbench.judge.convention import convention
-    from effbench.judge.work import Work, formula
+    from effbench.judge.conventions import convention
+    from effbench.judge.formulas import formula
+    from effbench.judge.work import Work
     from effbench.profiles import Profile
     from effbench.rankings import rank
     from effbench.records import ErrorFigure
@@ -40,8 +41,8 @@ _HOMES = {
     "assert_budget": "effbench.api",
     "audit": "effbench.api",
     "check": "effbench.api",
-    "convention": "effbench.judge.convention",
-    "formula": "effbench.judge.work",
+    "convention": "effbench.judge.conventions",
+    "formula": "effbench.judge.formulas",
     "load": "effbench.api",
     "product": "effbench.judge.algebra",
     "profile": "effbench.api",

@@ -10,21 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.audits import Audit
-from effbench.audits import audit as audit_loaded
-from effbench.errors import CheckFailed, InputError, ModelError
+from effbench.errors import CheckFailed, InputError, ModelError, no_exit
 from effbench.judge.convention import conventions
 from effbench.profiles import Profile
 from effbench.records import ErrorFigure, Fact, Note, Record, Trace
 from effbench.store import Store, Stored
-from effbench.suites.plan import Job, Suite, read_suite
-from effbench.suites.published import Verdict, Witness
-from effbench.suites.published import check as check_jobs
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from effbench.audits import Audit
     from effbench.measure.source import Source
+    from effbench.suites.plan import Job, Suite
+    from effbench.suites.published import Verdict, Witness
 
 
 def load(
@@ -41,10 +39,12 @@ def load(
 
     Raises:
         InputError: nothing is found there, or it cannot be told which model is meant, or the file is damaged.
+        ModelError: the model's code ended the process.
     """
     from effbench.measure.load import load as load_spec
 
-    return load_spec(spec, args, inputs, unsafe_load)
+    with no_exit(spec):
+        return load_spec(spec, args, inputs, unsafe_load)
 
 
 def profile(
@@ -93,11 +93,16 @@ def profile_loaded(
     from effbench.measure.source import Traced
 
     if isinstance(loaded, Traced):
+        if facts:
+            why = "are counted while a model runs on its weights, and this one is read from a file and not run"
+            raise InputError(f"{loaded.name}: {', '.join(facts)} {why}")
         return _readable(Profile(loaded.name, loaded.spec, loaded.trace, convention))
     from effbench.measure.trace import trace
 
     needs = frozenset(facts).union(*(conventions.get(name).needs for name in (convention, *also)))
-    made = Profile(loaded.name, loaded.spec, _whole(loaded.name, trace(loaded, needs=needs)), convention)
+    with no_exit(loaded.name):
+        found = _whole(loaded.name, trace(loaded, needs=needs))
+    made = Profile(loaded.name, loaded.spec, found, convention, loaded)
     return made if loaded.origin == "module" else _readable(made)
 
 
@@ -172,6 +177,8 @@ def read_folder(folder: Path) -> Sources:
 
 def read_published(path: Path) -> Sources:
     """Returns the rows of a suite as records of what documents publish; nothing is run."""
+    from effbench.suites.plan import read_suite
+
     suite = read_suite(path)
     return Sources(tuple(Stored(_published_record(job), None) for job in suite.models))
 
@@ -189,6 +196,9 @@ def check(path: Path, witness: Witness | None = None) -> tuple[Suite, Iterator[t
         InputError: the suite cannot be read, or a model in it cannot be found.
         ModelError: a model of the suite raised.
     """
+    from effbench.suites.plan import read_suite
+    from effbench.suites.published import check as check_jobs
+
     suite = read_suite(path)
     return suite, check_jobs(suite, _trace_job, witness)
 
@@ -279,6 +289,7 @@ def audit(
     Raises:
         InputError: the spec names no model. ModelError: the model raised.
     """
+    from effbench.audits import audit as audit_loaded
     from effbench.measure.source import runnable
 
     loaded = runnable(_as_source(model, inputs, kwargs))

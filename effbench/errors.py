@@ -10,7 +10,8 @@ EffbenchError            any of them; `exit_code` is what the command line ends 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -46,6 +47,22 @@ class ModelError(EffbenchError):
         """Keeps the partial trace beside the message."""
         super().__init__(message)
         self.trace = trace
+
+
+@contextmanager
+def no_exit(what: str) -> Iterator[None]:
+    """Runs code of others that must not end the process; an interruption by the user passes.
+
+    Args:
+        what: whose code it is, for the message.
+
+    Raises:
+        ModelError: it raised SystemExit.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        raise ModelError(f"{what}: its own code ended the process with {one_line(end)}; it must return") from end
 
 
 class CheckFailed(EffbenchError):

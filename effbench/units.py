@@ -82,6 +82,14 @@ def mebibytes(nbytes: int) -> str:
     return fixed_point(Fraction(nbytes, MIB), 2)
 
 
+def binary(nbytes: int) -> str:
+    """Returns bytes with their unit: "972 B", "1.50 KiB", "173.43 MiB"; two decimals, ties round to even."""
+    unit, step = "B", 0
+    while nbytes >= 1024 ** (step + 1) and step < len(_BINARY):
+        unit, step = _BINARY[step], step + 1
+    return f"{fixed_point(Fraction(nbytes, 1024**step), 2 if step else 0)} {unit}"
+
+
 def fixed_point(value: Fraction | int, decimals: int) -> str:
     """Returns the value with so many decimals and its thousands separated; ties round to even."""
     digits = round(value * 10**decimals)
@@ -127,6 +135,8 @@ def _not_nothing(n: int, factor: int) -> str:
         return "<0.01" if n > 0 else ">-0.01"
     return text
 
+
+_BINARY = ("KiB", "MiB", "GiB", "TiB")
 
 _COST_UNITS = {
     f"{prefix}{unit.value}": (unit, 1000**step) for unit in Unit for step, prefix in enumerate(_PREFIXES[:-1])

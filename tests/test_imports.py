@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_runner import source
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = str(ROOT / "benchmarks" / "suites" / "published.yaml")
@@ -22,7 +23,10 @@ try:
 except SystemExit as end:
     print(json.dumps([end.code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
 """
-HEAVY = frozenset({"torch", "torchvision", "pandas", "scipy", "numpy", "thop", "fvcore", "torchinfo", "timm"})
+PEERS = frozenset({"thop", "fvcore", "torchinfo", "ptflops", "calflops", "deepspeed"})
+HEAVY = PEERS | {"torch", "torchvision", "pandas", "scipy", "numpy", "timm"}
+SLOW = PEERS | {"torchvision", "timm", "pandas", "scipy", "pydantic", "rich", "typer", "onnx", "transformers", "yaml"}
+"""What a profile of a model file that imports torch alone has no use for, beyond what torch itself brings."""
 
 
 def loaded(*words: str, code: str = COMMAND) -> tuple[int, set[str], str]:
@@ -45,7 +49,16 @@ def test_help_and_list_load_nothing_heavy(words: list[str]) -> None:
     code, names, out = loaded(*words)
     assert code == 0
     assert out
-    assert names & HEAVY == set()
+    assert names & (HEAVY | SLOW) == set()
+
+
+def test_profiling_a_model_file_loads_torch_and_little_else(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(source())
+    code, names, out = loaded("profile", str(tmp_path / "net.py"))
+    assert code == 0
+    assert "Conv2d" in out
+    assert "torch" in names
+    assert names & SLOW == set()
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "latex"])

@@ -20,17 +20,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str], debug: bool) -> int:
-    from typer.exceptions import TyperException
+    from click import ClickException
 
-    from effbench.cli.app import app
+    from effbench.cli.app import run
     from effbench.errors import EffbenchError, one_line
 
     try:
-        return app(words, prog_name="effbench", standalone_mode=False) or 0
+        return run(words)
     except EffbenchError as error:
         return _fail(str(error), error.exit_code, debug)
-    except TyperException as error:
-        return _fail(f"{error.format_message().rstrip('.')}; see effbench --help", 2, debug)
+    except ClickException as error:
+        context = getattr(error, "ctx", None)  # of the command whose words are wrong
+        named = "effbench" if context is None else context.command_path
+        return _fail(f"{error.format_message().rstrip('.')}; see {named} --help", 2, debug)
     except SystemExit as end:  # not ours: commands return or raise
         return _fail(f"a model's or plugin's own code ended the process with {one_line(end)}", 2, debug)
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from effbench.errors import UnknownName
@@ -21,8 +23,18 @@ def entries(kind: str) -> Rows:
     return listing()
 
 
+_SPEC = re.compile(r"(?P<spec>(?:`[^`]+`|[^`:])+): (?P<about>.+)")
+"""The first line of a loader's file: how a spec is written, and what it names."""
+
+
 def _first_line(item: object) -> str:
-    return (item.__doc__ or "").strip().partition("\n")[0]
+    """Returns what a docstring says first, without the "Returns" that all of them begin with."""
+    return (item.__doc__ or "").strip().partition("\n")[0].removeprefix("Returns ").rstrip(".")
+
+
+def _file_of(item: object) -> object:
+    """Returns the module that a registered thing is written in, one file each."""
+    return sys.modules[item.__module__]
 
 
 def _conventions() -> Rows:
@@ -50,7 +62,12 @@ def _loaders() -> Rows:
     import effbench.measure.loaders  # noqa: F401  fills the table
     from effbench.measure.load import loaders
 
-    return [{"name": name, "about": _first_line(item)} for name, item in loaders.items()]
+    rows = []
+    for name, item in loaders.items():
+        said = _SPEC.fullmatch(_first_line(_file_of(item)))  # of a user's loader its function is asked
+        spec, about = ("", _first_line(item)) if said is None else (said["spec"].replace("`", ""), said["about"])
+        rows.append({"name": name, "spec": spec, "about": about})
+    return rows
 
 
 def _scores() -> Rows:
@@ -62,7 +79,9 @@ def _scores() -> Rows:
 def _formats() -> Rows:
     from effbench.report.table import renderers
 
-    return [{"name": name, "about": _first_line(item)} for name, item in renderers.items()]
+    return [
+        {"name": name, "about": _first_line(_file_of(item)) or _first_line(item)} for name, item in renderers.items()
+    ]
 
 
 def _peers() -> Rows:

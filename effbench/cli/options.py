@@ -1,128 +1,155 @@
-"""Options that several commands share, and what their texts mean."""
+"""Options that several commands share; those that belong together reach a command as one object."""
 
 from __future__ import annotations
 
-import ast
-import importlib
-import json
-import math
-import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from effbench.errors import InputError, one_line
-from effbench.records import ErrorFigure
+from effbench.cli.texts import import_plugins, parse_args
+from effbench.report.table import Report
 
-Spec = Annotated[
-    str,
-    typer.Argument(
-        metavar="SPEC",
-        help="path/to/file.py:Name, package.module:Name, torchvision:resnet50, timm:…, hf:DIR, or a .pt2, .pt, .onnx, "
-        ".safetensors or .pth file",
-    ),
-]
-Arg = Annotated[
-    list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="A constructor argument; repeatable.")
-]
-Input = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        metavar="[NAME:]SHAPE[:DTYPE]",
-        help="An input such as 1x3x224x224 or ids:1x128:int64; repeatable.",
-    ),
-]
-Convention = Annotated[
-    str, typer.Option("--convention", metavar="NAME", help="How to count: see effbench list conventions.")
-]
-Format = Annotated[str | None, typer.Option("--format", metavar="NAME", help="table, json, csv, markdown or latex.")]
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Write there; its ending gives the format."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Plugin = Annotated[
-    list[str] | None,
-    typer.Option(
+if TYPE_CHECKING:
+    from effbench.cli.output import Say
+    from effbench.measure.source import Source
+    from effbench.profiles import Profile
+    from effbench.records import Fact
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+FILE = click.Path(path_type=Path)
+
+
+def as_one(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
+    """Returns a decorator that adds options to a command and hands it what `make` makes of their values as `name`.
+
+    The parameters of `make` are named as the options are.
+    """
+    taken = tuple(inspect.signature(make).parameters)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def called(**values: Any) -> Any:
+            made = make(**{key: values.pop(key) for key in taken})
+            return command(**{name: made}, **values)
+
+        wrapped: Callable[..., Any] = called
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Where a report goes and how: `form` is the name of its format."""
+
+    form: str
+    path: Path | None
+    quiet: bool
+
+    def emit(self, report: Report) -> None:
+        """Writes the report to the file, whole or not at all, or prints it."""
+        from effbench.cli.output import emit
+
+        emit(report, self.form, self.path)
+
+    def progress(self, text: str) -> AbstractContextManager[Say]:
+        """Returns a context that shows what is being done; the block may replace the text."""
+        from effbench.cli.output import progress
+
+        return progress(text, self.quiet)
+
+
+def _out(format: str | None, output: Path | None, quiet: bool, plugin: Sequence[str]) -> Out:
+    """Returns where the report goes; plugins are imported first, since they may bring a format."""
+    from effbench.cli.output import chosen_format
+
+    import_plugins(plugin)
+    return Out(chosen_format(format, output), output, quiet)
+
+
+reporting = as_one(
+    "out",
+    _out,
+    click.option("--format", metavar="NAME", help="table, json, csv, markdown or latex."),
+    click.option("-o", "--output", metavar="FILE", type=FILE, help="Write there; its ending gives the format."),
+    click.option("--quiet", is_flag=True, help="Show no progress."),
+    click.option(
         "--plugin",
         metavar="MODULE",
+        multiple=True,
         help="Import this first: it may register formulas, conventions, …; repeatable.",
     ),
-]
-UnsafeLoad = Annotated[
-    bool,
-    typer.Option("--unsafe-load", help="Let the file run code of its own while it is read, as a pickled model does."),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="End with code 3 where an op has no formula.")]
+)
+"""What every command has; the command gets an `Out`."""
 
 
-def parse_args(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Returns constructor arguments by name; a value is read as a Python or JSON literal, else as text.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that a command is about, as its words name it."""
 
-    Raises:
-        InputError: a text is not NAME=VALUE, or a name stands twice.
-    """
-    found: dict[str, Any] = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
-            raise InputError(f"--arg {text!r}: write NAME=VALUE, such as num_classes=42")
-        if name in found:
-            raise InputError(f"--arg {name} stands twice: give it once")
-        found[name] = _literal(value)
-    return found
+    spec: str
+    args: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    unsafe_load: bool
 
+    def load(self) -> Source:
+        """Returns what the spec names."""
+        from effbench import api
 
-def _literal(text: str) -> Any:
-    for read in (ast.literal_eval, json.loads):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError):
-            continue
-    return text
+        return api.load(self.spec, self.args, self.inputs, self.unsafe_load)
 
+    def profiled(self, out: Out, convention: str = "macs", facts: Sequence[Fact] = ()) -> Profile:
+        """Returns its profile, saying so while it lasts; an unknown convention is told before torch is loaded."""
+        import effbench.judge.conventions  # noqa: F401  fills the table
+        from effbench.judge.convention import conventions
 
-def parse_error(text: str, option: str) -> tuple[str, ErrorFigure]:
-    """Returns (name, figure) of a text such as "pixel_error=6.86:pixels".
+        conventions.get(convention)
+        with out.progress(f"profiling {self.spec}"):
+            from effbench import api
 
-    Raises:
-        InputError: a part is missing, or the value is no number that such an error can have.
-    """
-    # The name may hold an equals sign or a colon (a path on disk, a spec), so the value is split off the end.
-    name, equals, rest = text.rpartition("=")
-    number, colon, unit = rest.partition(":")
-    if not (name and equals and colon and unit):
-        raise InputError(
-            f"{option} {text!r}: write NAME=VALUE:UNIT, such as pixel_error=6.86:pixels or accuracy=0.93:fraction"
-        )
-    try:
-        value = float(number)
-    except ValueError:
-        raise InputError(f"{option} {text!r}: {number!r} is no number") from None
-    most = {"fraction": 1.0, "percent": 100.0}.get(unit, math.inf)
-    if not 0 <= value <= most or math.isinf(value):
-        raise InputError(f"{option} {text!r}: {number} is no possible error in {unit}: give 0 to {most:g}")
-    return name, ErrorFigure(value, unit)
+            return api.profile_loaded(self.load(), convention, facts=facts)
 
 
-def parse_errors(texts: Sequence[str] | None, option: str) -> dict[str, ErrorFigure]:
-    """Returns stated errors by name."""
-    return dict(parse_error(text, option) for text in texts or ())
+def _model(spec: str, arg: Sequence[str], input: Sequence[str], unsafe_load: bool) -> Model:
+    return Model(spec, parse_args(arg), tuple(input), unsafe_load)
 
 
-def import_plugins(names: Sequence[str] | None) -> None:
-    """Imports the user's modules, which register what they add.
+one_model = as_one(
+    "model",
+    _model,
+    click.argument(
+        "spec",
+        metavar="SPEC",
+        help="path/to/file.py:Name, package.module:Name, torchvision:resnet50, timm:…, hf:DIR, or a .pt2, .pt, .onnx, "
+        ".safetensors or .pth file; see effbench list loaders.",
+    ),
+    click.option("--arg", metavar="NAME=VALUE", multiple=True, help="A constructor argument; repeatable."),
+    click.option(
+        "--input",
+        metavar="[NAME:]SHAPE[:DTYPE]",
+        multiple=True,
+        help="An input such as 1x3x224x224 or ids:1x128:int64; repeatable.",
+    ),
+    click.option(
+        "--unsafe-load",
+        is_flag=True,
+        help="Let the file run code of its own while it is read, as a pickled model does.",
+    ),
+)
+"""What a command about one model has; the command gets a `Model`."""
 
-    Raises:
-        InputError: one does not import.
-    """
-    for name in names or ():
-        try:
-            with redirect_stdout(sys.stderr):
-                importlib.import_module(name)
-        except Exception as error:
-            raise InputError(f"--plugin {name}: importing it raised {one_line(error)}") from error
+counting = click.option(
+    "--convention",
+    metavar="NAME",
+    default="macs",
+    show_default=True,
+    help="How to count: see effbench list conventions.",
+)

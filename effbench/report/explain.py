@@ -58,7 +58,7 @@ def _calculation(line: Document, unit: str) -> str:
     name = line["path"] or "(model)"
     if line["result"] is None:
         return f"{name}: {line['remark']}"
-    return f"{name}: {line['calculation']} = {grouped(line['result'])}{unit}"
+    return f"{name}: {_short(line)}{unit}"
 
 
 def _remark(line: Document) -> str:

@@ -10,5 +10,7 @@ from effbench.report.table import Column, Report, Table
 
 def listing_report(document: Mapping[str, Any]) -> Report:
     """Returns the registered names of one kind with what is said of each."""
-    columns = (Column("name", "Name", align="left"), Column("about", "About", align="left"))
-    return Report(document, (Table(f"{document['kind']}", columns, tuple(document["entries"])),))
+    entries = tuple(document["entries"])
+    spec = (Column("spec", "SPEC", align="left"),) if entries and all("spec" in entry for entry in entries) else ()
+    columns = (Column("name", "Name", align="left"), *spec, Column("about", "About", align="left"))
+    return Report(document, (Table(document["kind"].capitalize(), columns, entries),))

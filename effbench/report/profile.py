@@ -7,7 +7,7 @@ from typing import Any
 
 from effbench.records import Note
 from effbench.report.table import Block, Cell, Column, Report, Table, Text, numeric
-from effbench.units import grouped, mebibytes, scaled
+from effbench.units import binary, grouped, scaled
 
 Document = Mapping[str, Any]
 
@@ -67,9 +67,9 @@ def _layer_table(document: Document, depth: int | None) -> Table:
 
 def _cost_columns(document: Document) -> tuple[Column, ...]:
     flops = Column("flops", "FLOPs", show=numeric(grouped), wide=_gives_macs(document))
-    if not _gives_macs(document):
-        return (flops,)
-    return (Column("macs", "MACs", show=numeric(grouped)), flops)
+    macs = (Column("macs", "MACs", show=numeric(grouped)),) if _gives_macs(document) else ()
+    nonzero = (Column("nonzero_macs", "Non-zero MACs", show=numeric(grouped)),) if "nonzero_macs" in document else ()
+    return (*macs, *nonzero, flops)
 
 
 def _gives_macs(document: Document) -> bool:
@@ -78,8 +78,8 @@ def _gives_macs(document: Document) -> bool:
 
 
 def _footer(document: Document, key: str) -> Mapping[str, Cell]:
-    params = document["params"]["total"]
-    return {key: "Total", "params": params, "macs": document["macs"], "flops": document["flops"]}
+    costs = {name: document[name] for name in ("macs", "nonzero_macs", "flops") if name in document}
+    return {key: "Total", "params": document["params"]["total"], **costs}
 
 
 def _folded(layers: Sequence[Document], depth: int | None) -> Sequence[Document]:
@@ -114,8 +114,7 @@ def _layer_row(layer: Document) -> Mapping[str, Cell]:
         "type": short(layer["type"]) + calls,
         "output": shapes if layer["calls"] else "not called",
         "params": layer["params"],
-        "macs": layer["macs"],
-        "flops": layer["flops"],
+        **{name: layer[name] for name in ("macs", "nonzero_macs", "flops") if name in layer},
     }
 
 
@@ -128,27 +127,40 @@ def _head(document: Document) -> list[str]:
 
 
 def _totals(document: Document) -> list[str]:
-    params, memory, coverage = document["params"], document["memory"], document["coverage"]
-    frozen = f", {grouped(params['frozen'])} frozen" if params["frozen"] else ""
-    shared = f", {grouped(params['shared'])} more through sharing" if params["shared"] else ""
-    lines = [f"params       {_amount(params['total'])}{frozen}{shared}"]
-    if _gives_macs(document):
-        lines.append(f"MACs         {_amount(document['macs'])}")
-    if document["unit"] == "MAC":
-        lines.append(f"FLOPs        {_amount(document['flops'])}, 2 per MAC")
-    else:
-        lines.append(f"FLOPs        {_amount(document['flops'])}")
-    batch = next((item["shape"][0] for item in document["inputs"] if item["shape"]), 1)
-    if batch != 1:
-        lines.append(f"per sample   {_amount(document['per_sample']['flops'])} FLOPs at batch {batch}")
-    weights = f"memory       {mebibytes(memory['parameters_bytes'])} MiB parameters"
+    """Returns the lines under the tables: what is summed, each under its name."""
+    lines = [*_params(document["params"]), *_costs(document)]
+    weights = f"memory       {binary(document['memory']['parameters_bytes'])} parameters"
     if document["activations"] is None:
         return [*lines, weights, "coverage     no forward pass: nothing is counted"]
     lines.append(f"activations  {grouped(document['activations'])} elements out of convolutions and matrix products")
-    lines.append(f"{weights}, {mebibytes(memory['peak_activation_bytes'])} MiB activations at the peak")
+    return [*lines, *_memory(document["memory"], weights), _coverage(document["coverage"])]
+
+
+def _params(params: Document) -> list[str]:
+    frozen = f", {grouped(params['frozen'])} frozen" if params["frozen"] else ""
+    shared = f", {grouped(params['shared'])} more through sharing" if params["shared"] else ""
+    return [f"params       {_amount(params['total'])}{frozen}{shared}"]
+
+
+def _costs(document: Document) -> list[str]:
+    lines = [f"MACs         {_amount(document['macs'])}"] if _gives_macs(document) else []
+    if "nonzero_macs" in document:
+        lines.append(f"non-zero     {_amount(document['nonzero_macs'])} MACs, whose weight is not zero")
+    doubled = ", 2 per MAC" if document["unit"] == "MAC" else ""
+    lines.append(f"FLOPs        {_amount(document['flops'])}{doubled}")
+    batch = next((item["shape"][0] for item in document["inputs"] if item["shape"]), 1)
+    if batch != 1:
+        each = document["per_sample"]
+        macs = f"{_amount(each['macs'])} MACs, " if _gives_macs(document) else ""
+        lines.append(f"per sample   {macs}{_amount(each['flops'])} FLOPs at batch {batch}")
+    return lines
+
+
+def _memory(memory: Document, weights: str) -> list[str]:
+    lines = [f"{weights}, {binary(memory['peak_activation_bytes'])} activations at the peak"]
     lines.append(f"peak         {_peak(memory)}")
-    unknown = sum(coverage["unknown"].values())
-    lines.append(f"coverage     {coverage['counted']} calls counted, {coverage['free']} free, {unknown} unknown")
+    if "measured" in memory:
+        lines.append(f"measured     {_measured(memory['measured'])}")
     return lines
 
 
@@ -157,11 +169,26 @@ def _peak(memory: Document) -> str:
     place = "of the inputs alone"
     if memory["peak_op"]:
         place = f"at {memory['peak_op']} of {memory['peak_module'] or 'the model'}"
-    parts = [f"{place}; freed at last use {mebibytes(memory['floor_bytes'])} MiB"]
-    parts.append(f"largest op {mebibytes(memory['largest_op_bytes'])} MiB")
+    parts = [f"{place}; freed at last use {binary(memory['floor_bytes'])}"]
+    parts.append(f"largest op {binary(memory['largest_op_bytes'])}")
     if memory["largest_block_bytes"] != memory["largest_op_bytes"]:
-        parts.append(f"residual blocks as one {mebibytes(memory['largest_block_bytes'])} MiB")
+        parts.append(f"residual blocks as one {binary(memory['largest_block_bytes'])}")
     return ", ".join(parts)
+
+
+def _measured(measured: Document) -> str:
+    """Returns the CPU allocator's peak and what of it is the kernels' own."""
+    peak = f"{binary(measured['peak_bytes'])} at the CPU allocator's peak"
+    if not measured["scratch_op"]:
+        return f"{peak}; no kernel takes scratch space"
+    without, scratch = binary(measured["peak_without_scratch_bytes"]), binary(measured["scratch_bytes"])
+    return f"{peak}, {without} without scratch; most scratch {scratch}, in {measured['scratch_op']}"
+
+
+def _coverage(coverage: Document) -> str:
+    unknown = sum(coverage["unknown"].values())
+    calls = "call" if coverage["counted"] == 1 else "calls"
+    return f"coverage     {coverage['counted']} {calls} counted, {coverage['free']} free, {unknown} unknown"
 
 
 def _amount(amount: int | float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from itertools import zip_longest
@@ -30,6 +31,9 @@ GAP = 2
 NARROWEST_NAME = 12
 """A column of names folds no narrower than this."""
 
+_LABEL = re.compile(r"\S+ {2,}(?=\S)")
+"""A name with its value in a column of its own."""
+
 Piece = tuple[str, str]
 """A text and its rich style."""
 
@@ -43,7 +47,7 @@ def render_table(report: Report, terminal: Terminal | None = None) -> str:
     blocks: list[list[list[Piece]]] = [
         list(_table_lines(block, width))
         if isinstance(block, Table)
-        else [[(part, "")] for line in block.lines for part in fold(visible(line), width)]
+        else [[(part, "")] for line in block.lines for part in _fold_value(visible(line), width)]
         for block in report.blocks
     ]
     if report.notes:
@@ -64,6 +68,14 @@ def fold(text: str, width: int) -> list[str]:
         lines.append(text[:cut].rstrip(" "))
         text = indent + text[cut:].lstrip(" ")
     return [*lines, text]
+
+
+def _fold_value(line: str, width: int) -> list[str]:
+    """Returns a line such as "peak   at aten::relu of …" with what follows its first line under the value."""
+    label = _LABEL.match(line)
+    start = 0 if label is None or label.end() > width // 3 else label.end()
+    first, *others = fold(line[start:], width - start)
+    return [line[:start] + first, *(" " * start + other for other in others)]
 
 
 def _break(text: str, width: int, indent: int) -> int:

@@ -97,7 +97,7 @@ PROFILE = [
     ("syntax.py", "syntax.py: running the file raised SyntaxError"),
     ("imports.py", "imports.py: running the file raised ModuleNotFoundError: No module named 'no_such_package'"),
     ("import_raises.py", "import_raises.py: running the file raised RuntimeError: boom"),
-    ("import_exits.py", "import_exits.py: running the file raised SystemExit"),
+    ("import_exits.py", "import_exits.py: its own code ended the process with SystemExit: 0; it must return"),
     # Constructors
     ("needs.py", "needs.py:Net needs width: pass --arg width=…"),
     ("needs.py --arg widht=3", "needs.py:Net has no argument 'widht': it takes width, depth"),
@@ -106,11 +106,11 @@ PROFILE = [
     ("net.py --arg =3", "--arg '=3': write NAME=VALUE"),
     ("needs.py --arg width=3 --arg width=4", "--arg width stands twice"),
     ("init_raises.py", "building the model raised ValueError: no weights"),
-    ("init_exits.py", "SystemExit: bye"),
+    ("init_exits.py", "Net: its own code ended the process with SystemExit: bye; it must return"),
     # Inputs
     ("no_example.py", "no_example.py:Net: the file has no example_inputs(); pass the input's shape", "--input 1x3x"),
     ("example_raises.py", "example_raises.py:Net: example_inputs() raised KeyError: 'key'"),
-    ("example_exits.py", "SystemExit"),
+    ("example_exits.py", "example_exits.py: its own code ended the process with SystemExit: 0"),
     ("example_nothing.py", "conv (Conv2d) raised TypeError", "--input"),
     ("net.py --input 1x4x8x8", "conv (Conv2d) raised RuntimeError", "(input 1×4×8×8 float32", "--input"),
     ("net.py --input 1x3x2x2", "conv (Conv2d) raised RuntimeError"),
@@ -126,7 +126,7 @@ PROFILE = [
     ("net.py --input 1x3x8x8:nn", "'nn' is no dtype of torch"),
     # Forward
     ("forward_raises.py", "forward of Net raised ValueError: two lines and \\x1b[31mred"),
-    ("forward_exits.py", "SystemExit"),
+    ("forward_exits.py", "Net: its own code ended the process with SystemExit: 0"),
     ("forward_long.py", "forward of Net raised ValueError: xxx", "…"),
     # Names
     ("net.py --convention mac", "unknown convention 'mac': did you mean macs?"),
@@ -135,6 +135,7 @@ PROFILE = [
     ("net.py --by layer,ops", "unknown grouping 'ops': did you mean op?"),
     ("net.py --depth -1", "--depth"),
     ("net.py --depth deep", "--depth"),
+    ("net.py --depth 1 --by type,op", "--depth folds the table of layers, which --by type,op leaves out"),
     # Errors
     ("net.py --error loss=1:none", "--error states what a record keeps: say which with --record DIR"),
     ("net.py --record r --error loss=nan:none", "--error 'loss=nan:none': nan is no possible error"),
@@ -150,19 +151,19 @@ PROFILE = [
     # Plugins
     ("net.py --plugin no_such_plugin", "--plugin no_such_plugin: importing it raised ModuleNotFoundError"),
     ("net.py --plugin bad_plugin", "--plugin bad_plugin: importing it raised RuntimeError: boom"),
-    ("net.py --plugin exit_plugin", "SystemExit"),
-    ("net.py --plugin twice_plugin", "op formula 'aten::mm' is registered already"),
-    ("net.py --plugin bare_plugin", "op 'mm' lacks its namespace", "aten::mm"),
+    ("net.py --plugin exit_plugin", "--plugin exit_plugin: importing it raised SystemExit: 0"),
+    ("net.py --plugin twice_plugin", "--plugin twice_plugin: op formula 'aten::mm' is registered already"),
+    ("net.py --plugin bare_plugin", "--plugin bare_plugin: op 'mm' lacks its namespace", "aten::mm"),
     # The call
     ("net.py --record net.py/results", "cannot be written"),
     ("", "names no model"),
     ("net.py extra", "extra"),
-    ("net.py --depht 2", "No such option: --depht", "--depth"),
+    ("net.py --depht 2", "No such option '--depht'", "--depth", "see effbench profile --help"),
 ]
 OTHERS = [
     ("summary missing.py", "missing.py: no such file"),
     ("summary forward_raises.py", "forward of Net raised ValueError"),
-    ("summary net.py --convention macs", "No such option: --convention"),
+    ("summary net.py --convention macs", "No such option '--convention'"),
     ("explain net.py --layer conv2", "unknown layer 'conv2': did you mean conv?"),
     ("explain net.py --convention tophat", "unknown convention 'tophat'"),
     ("rank missing", "missing: no such folder of records; a suite ends in .yaml, a model is path/to/file.py:Name"),
@@ -205,7 +206,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(words: str, said: list[str], r
         (["check"], "Missing argument 'SUITE.yaml'"),
         (["list"], "Missing argument 'KIND'"),
         (["profil", "net.py"], "No such command 'profil'. Did you mean 'profile'?"),
-        (["--colour"], "No such option: --colour"),
+        (["--colour"], "No such option '--colour'"),
         (["profile", "net.py", "--arg"], "--arg"),
     ],
 )

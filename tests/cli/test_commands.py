@@ -364,7 +364,47 @@ def test_list_says_a_line_about_each(kind: str, some: set[str], run: Run) -> Non
     assert all(entry["about"].strip() for entry in document["entries"])
 
 
-@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_loaders_are_listed_with_how_a_spec_is_written(run: Run) -> None:
+    entries = {row["name"]: row for row in json.loads(run("list", "loaders", "--format", "json").out)["entries"]}
+    assert len(entries) == 10
+    assert {name: entries[name]["spec"] for name in ("file", "hf", "onnx", "timm")} == {
+        "file": "path/to/file.py:Name",
+        "hf": "hf:DIR",
+        "onnx": "file.onnx",
+        "timm": "timm:NAME",
+    }
+    assert entries["checkpoint"]["spec"] == "file.pt, .pth, .bin, .ckpt"
+    assert all(not row["about"].startswith("Returns") for row in entries.values())
+    for row in entries.values():
+        assert row["spec"] in run("list", "loaders").out
+
+
+OWN_LOADER = """
+import effbench.measure.load as load
+
+@load.loaders.register("mine")
+def mine(request):
+    \"\"\"Returns a model of mine.\"\"\"
+"""
+
+
+def test_a_users_loader_is_listed_without_a_spec(folder: Path) -> None:
+    (folder / "my_loader.py").write_text(OWN_LOADER)
+    done = run_apart(folder, "list", "loaders", "--plugin", "my_loader", "--format", "json")
+    rows = {row["name"]: row for row in json.loads(done.out)["entries"]}
+    assert rows["mine"] == {"name": "mine", "spec": "", "about": "a model of mine"}
+
+
+def test_a_second_formula_is_the_users_whatever_is_imported_first(folder: Path) -> None:
+    (folder / "twice.py").write_text("import effbench as eb\neb.formula('aten::mm')(lambda out: 0)\n")
+    done = run_apart(folder, "profile", "net.py", "--plugin", "twice")
+    taken = "op formula 'aten::mm' is registered already: choose another name"
+    assert done == (2, "", f"effbench: --plugin twice: {taken}\n")
+    told = run_apart(folder, "list", "ops", "--plugin", "twice")
+    assert told == done
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
 def test_help_names_every_command(words: tuple[str, ...], run: Run) -> None:
     done = run(*words)
     assert (done.code, done.err) == (0, "")

@@ -7,50 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from function_cases import ON_EVERY_FUNCTION, Run
-from generated import Net, on_generated_nets
-from module_cases import ON_EVERY_MODULE, Maker, beside_a_parameter
+from function_cases import Run
+from module_cases import beside_a_parameter
 from torch import Tensor, nn
 from torch.nn import functional as F
-from twins import assert_twins, counted, loaded, recorded
-from zoo import ZOO, on_cpu, on_meta
+from twins import QUIET, assert_twins, counted, loaded, recorded
+from zoo import on_meta
 
 from effbench.api import profile
 from effbench.judge.count import by_op, by_type
 from effbench.measure.functions import functions_kept
 from effbench.units import Unit
 
-pytestmark = [
-    # What torch says of layers that it runs another way, on whatever model asks for them.
-    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
-    pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning"),
-]
+pytestmark = QUIET
 
 NAME = "calflops"
-
-
-@ON_EVERY_FUNCTION
-def test_function(function: Callable[..., Any], shapes: tuple[Any, ...]) -> None:
-    assert_twins(NAME, Run(function), *shapes)
-
-
-@ON_EVERY_MODULE
-def test_module(maker: Maker, given: tuple[Any, ...]) -> None:
-    assert_twins(NAME, maker(), *given)
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert_twins(NAME, net.model, net.given)
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo(name: str) -> None:
-    model, image = on_cpu(name)
-    flops, macs = counted_pair(assert_twins(NAME, model, image))
-    assert flops > macs > 10**6
 
 
 def counted_pair(answer: Any) -> tuple[int, int]:

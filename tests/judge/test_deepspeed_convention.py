@@ -7,52 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from function_cases import ON_EVERY_FUNCTION, Run
-from generated import Net, on_generated_nets
-from module_cases import ON_EVERY_MODULE, Maker
+from function_cases import Run
 from torch import nn
 from torch.nn import functional as F
-from twins import Answer, assert_twins, counted, loaded, ours, recorded
-from zoo import ZOO, on_cpu, on_meta
+from twins import QUIET, Answer, assert_twins, counted, loaded, ours, recorded
+from zoo import on_meta
 
 from effbench.measure.peer import missing, peers
 from effbench.units import Unit
 
-pytestmark = [
-    # What torch says of layers that it runs another way, on whatever model asks for them.
-    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
-    pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning"),
-]
+pytestmark = QUIET
 
 NAME = "deepspeed"
-
-BESIDE_IT = pytest.mark.skipif(bool(missing(peers.get(NAME))), reason=f"deepspeed {missing(peers.get(NAME))}")
-
-
-@BESIDE_IT
-@ON_EVERY_FUNCTION
-def test_function(function: Callable[..., Any], shapes: tuple[Any, ...]) -> None:
-    assert_twins(NAME, Run(function), *shapes)
-
-
-@BESIDE_IT
-@ON_EVERY_MODULE
-def test_module(maker: Maker, given: tuple[Any, ...]) -> None:
-    assert_twins(NAME, maker(), *given)
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert_twins(NAME, net.model, net.given)
-
-
-@BESIDE_IT
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo(name: str) -> None:
-    model, image = on_cpu(name)
-    assert assert_twins(NAME, model, image) != (0, 0)
 
 
 def as_stated(model: nn.Module, *inputs: Any) -> Answer:

@@ -8,28 +8,26 @@ from typing import Any
 
 import pytest
 import torch
-from generated import Direct, First, Net, Repeat, Shared, on_generated_nets
-from helpers import Call, counted, load, shaped, traced
+from generated import Direct, First, Repeat, Shared
+from helpers import counted, load, traced
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.functional import linear as imported_linear
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
-from zoo import ZOO, on_cpu, on_meta
+from twins import QUIET, Twins
+from zoo import on_meta
 
 import effbench.measure.peers  # noqa: F401  fills the table of peers
 from effbench.errors import InputError
-from effbench.judge.count import Counts
-from effbench.measure.peer import peers
 from effbench.measure.trace import trace
 from effbench.units import Unit
 
-pytestmark = [
-    # fvcore traces with torch.jit, which is called deprecated from Python 3.14 on and warns of what it cannot keep.
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-]
+pytestmark = QUIET
+
+
+FVCORE = Twins("fvcore")
+counts, theirs, assert_equal = FVCORE.counts, FVCORE.theirs, FVCORE.assert_equal
 
 
 class With(nn.Module):
@@ -44,37 +42,6 @@ class With(nn.Module):
         return self._function(self.layer, *inputs)
 
 
-def counts(model: nn.Module | Callable[..., Any], *inputs: Any) -> Counts:
-    found = trace(load(model, *inputs), needs=frozenset({"composites"}))
-    assert found.failed is None, found.failed
-    return counted(found, "fvcore")
-
-
-def theirs(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    module = model if isinstance(model, nn.Module) else Call(model)
-    found = peers.get("fvcore").run(module, tuple(map(shaped, inputs)))
-    assert isinstance(found, int)
-    return found
-
-
-def assert_equal(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    mine = counts(model, *inputs).total
-    assert mine == theirs(model, *inputs)
-    assert mine is not None
-    return mine
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo_model(name: str) -> None:
-    """fvcore runs with data only: on meta its trace raises."""
-    hollow, image = on_meta(name)
-    found = counts(hollow, image).total
-    model, given = on_cpu(name)
-    assert found == theirs(model, given)
-    assert found is not None
-    assert found > 10**7
-
-
 def test_vit_as_users_quote_it() -> None:
     """16.87 G: the projections and no attention."""
     found = counts(*on_meta("vit_b_16"))
@@ -83,11 +50,6 @@ def test_vit_as_users_quote_it() -> None:
     assert found.macs == found.total
     assert found.flops == 2 * found.total
     assert sum(layer.amount.value for layer in found.layers if layer.amount) == found.total
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert counts(net.model, net.given).total == theirs(net.model, net.given), net
 
 
 N = 4 * 10  # elements of a (4, 10)

@@ -8,38 +8,21 @@ from typing import Any
 
 import pytest
 import torch
-from function_cases import ON_EVERY_FUNCTION, Run
+from function_cases import Run
 from generated import Net, on_generated_nets
 from helpers import traced, traced_for_real
-from module_cases import ON_EVERY_MODULE, Maker
 from torch import Tensor, nn
 from torch.nn import functional as F
-from twins import assert_twins, counted, loaded, ours, recorded, theirs
-from zoo import ZOO, on_cpu, on_meta
+from twins import QUIET, assert_twins, counted, loaded, ours, recorded, theirs
+from zoo import on_meta
 
 from effbench.measure.trace import trace
 from effbench.records import Trace
 from effbench.units import Unit
 
-pytestmark = [
-    # What torch says of layers that it runs another way, on whatever model asks for them.
-    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
-    pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning"),
-]
+pytestmark = QUIET
 
 NAME = "ptflops-aten"
-
-
-@ON_EVERY_FUNCTION
-def test_function(function: Callable[..., Any], shapes: tuple[Any, ...]) -> None:
-    assert_twins(NAME, Run(function), *shapes)
-
-
-@ON_EVERY_MODULE
-def test_module(maker: Maker, given: tuple[Any, ...]) -> None:
-    assert_twins(NAME, maker(), *given)
 
 
 def products(found: Trace) -> Counter[str]:
@@ -63,14 +46,6 @@ def test_generated_net(net: Net) -> None:
 def has_layers(found: Trace) -> bool:
     """Whether the model has recurrent layers, whose products differ between devices by design."""
     return any("torch.nn.modules.rnn.RNNBase" in node.bases for node in found.tree)
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo(name: str) -> None:
-    model, image = on_cpu(name)
-    total = assert_twins(NAME, model, image)
-    assert isinstance(total, int)
-    assert total > 10**7
 
 
 def test_vit_as_users_quote_it() -> None:

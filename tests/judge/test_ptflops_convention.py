@@ -9,51 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from function_cases import ON_EVERY_FUNCTION, Run
-from generated import First, Net, on_generated_nets
+from function_cases import Run
+from generated import First
 from helpers import traced
-from module_cases import ON_EVERY_MODULE, Maker
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.functional import relu as imported_relu
-from twins import assert_twins, counted, loaded, recorded, theirs
-from zoo import ZOO, on_cpu, on_meta
+from twins import QUIET, assert_twins, counted, loaded, recorded, theirs
+from zoo import on_meta
 
 from effbench.errors import InputError
 from effbench.units import Unit
 
-pytestmark = [
-    # What torch says of layers that it runs another way, on whatever model asks for them.
-    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
-    pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning"),
-]
+pytestmark = QUIET
 
 NAME = "ptflops"
-
-
-@ON_EVERY_FUNCTION
-def test_function(function: Callable[..., Any], shapes: tuple[Any, ...]) -> None:
-    assert_twins(NAME, Run(function), *shapes)
-
-
-@ON_EVERY_MODULE
-def test_module(maker: Maker, given: tuple[Any, ...]) -> None:
-    assert_twins(NAME, maker(), *given)
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert_twins(NAME, net.model, net.given)
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo(name: str) -> None:
-    model, image = on_cpu(name)
-    total = assert_twins(NAME, model, image)
-    assert isinstance(total, int)
-    assert total > 10**7
 
 
 def test_vit_as_users_quote_it() -> None:

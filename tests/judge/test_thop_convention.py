@@ -5,60 +5,18 @@ from typing import Any
 import pytest
 import torch
 from helpers import counted, traced
+from module_cases import ByKeyword, Packed, hooked_with_child
 from torch import Tensor, nn
 from torch.nn import functional as F
+from twins import QUIET, Twins
 
 from effbench.units import Unit
 
-pytestmark = [
-    # thop reads torch's version through distutils and calls two of its own rules deprecated.
-    pytest.mark.filterwarnings("ignore:The distutils package is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:This API is being deprecated:UserWarning"),
-]
+pytestmark = QUIET
 
 
-def ours(model: nn.Module, *inputs: Any) -> int | None:
-    return counted(traced(model, *inputs), "thop").total
-
-
-def theirs(model: nn.Module, *inputs: Any) -> int:
-    """What thop.profile returns, a double that holds an integer."""
-    thop = pytest.importorskip("thop", exc_type=ImportError)
-    tensors = tuple(torch.rand(item) if isinstance(item, tuple) else item for item in inputs)
-    total, _ = thop.profile(model, tensors, verbose=False)
-    assert total == int(total)
-    return int(total)
-
-
-def assert_equal(model: nn.Module, *inputs: Any) -> int:
-    # Ours first: thop leaves hooks behind on modules that it met twice.
-    mine = ours(model, *inputs)
-    assert mine == theirs(model, *inputs)
-    assert mine is not None
-    return mine
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "alexnet",
-        "squeezenet1_0",
-        "mobilenet_v2",
-        "mobilenet_v3_small",
-        "shufflenet_v2_x0_5",
-        "resnet18",
-        "mnasnet0_5",
-        "efficientnet_b0",
-        "googlenet",
-        "densenet121",
-        "swin_t",
-    ],
-)
-def test_torchvision_model(name: str) -> None:
-    models = pytest.importorskip("torchvision.models")
-    options = {"init_weights": False} if name == "googlenet" else {}
-    assert assert_equal(models.get_model(name, **options), (1, 3, 224, 224)) > 10**6
+THOP = Twins("thop")
+assert_equal, theirs = THOP.assert_equal, THOP.theirs
 
 
 def test_vit_is_counted_without_its_attention() -> None:
@@ -158,6 +116,33 @@ def test_an_lstm_by_hand() -> None:
     assert assert_equal(nn.LSTM(3, 5), (7, 2, 3)) == 7 * 2 * (4 * ((3 + 5) * 5 + 5 + 10) + 20)
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_packed_sequence_counts_as_long_as_its_longest(batch_first: bool, bidirectional: bool) -> None:
+    layer = nn.GRU(6, 5, batch_first=batch_first, bidirectional=bidirectional)
+    cell = 3 * ((6 + 5) * 5 + 5 + 10) + 4 * 5
+    assert assert_equal(Packed(layer), (4, 3, 6)) == 4 * 3 * cell * (1 + bidirectional)
+
+
+def test_an_input_by_name_makes_its_rules_raise_save_those_that_read_the_output() -> None:
+    assert assert_equal(ByKeyword(linear()), (4, 10)) == LAYER
+    assert assert_equal(ByKeyword(nn.AvgPool2d(2)), (1, 4, 6, 6)) == 36
+    assert assert_equal(ByKeyword(nn.MaxPool2d(2)), (1, 4, 6, 6)) == 0
+    for layer, shape in ((nn.Conv2d(3, 4, 1), (1, 3, 5, 5)), (nn.BatchNorm2d(3), (1, 3, 5, 5))):
+        counts = THOP.counts(ByKeyword(layer), shape)
+        assert counts.total is None
+        assert "thop itself raises" in next(iter(counts.reasons.values()))
+        with pytest.raises(IndexError):
+            theirs(ByKeyword(layer), shape)
+
+
+def test_its_figure_is_whole_before_it_is_cut() -> None:
+    """It sums doubles; 13/6 of a window is no whole number, and is cut by its rule and not by us."""
+    thop = pytest.importorskip("thop", exc_type=ImportError)
+    total, _ = thop.profile(nn.AdaptiveAvgPool2d(6), (torch.rand(1, 256, 13, 13),), verbose=False)
+    assert total == int(total)
+
+
 class MyConv(nn.Conv2d):
     """A class that thop's table does not name."""
 
@@ -232,18 +217,7 @@ def test_a_module_beside_the_container_it_is_in() -> None:
 
 
 def test_what_hangs_below_a_counted_module_is_not_added() -> None:
-    outer = linear()
-    outer.add_module("below", linear())
-
-    class Both(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.outer = outer
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.outer.below(self.outer(x))  # type: ignore[no-any-return, operator]
-
-    assert assert_equal(Both(), (4, 10)) == LAYER
+    assert assert_equal(hooked_with_child(10), (4, 10)) == LAYER
 
 
 def test_what_hangs_below_a_counted_root_is_added() -> None:

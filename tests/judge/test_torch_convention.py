@@ -7,48 +7,33 @@ from typing import Any
 
 import pytest
 import torch
-from generated import Direct, First, Net, Repeat, Shared, on_generated_nets
-from helpers import Call, counted, shaped, traced, traced_for_real
+from generated import Direct, First, Repeat, Shared
+from helpers import Call, counted, traced, traced_for_real
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.functional import linear as imported_linear
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
+from twins import QUIET, Twins
 from zoo import ZOO, on_cpu, on_meta
 
 import effbench.measure.peers  # noqa: F401  fills the table of peers
-from effbench.judge.count import Counts
 from effbench.measure.peer import availability, peers, run_peer
 from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.units import Unit
 
-# PyTorch's own, once a process.
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+pytestmark = QUIET
 
 
-def counts(model: nn.Module | Callable[..., Any], *inputs: Any) -> Counts:
-    return counted(traced(model, *inputs), "torch")
-
-
-def theirs(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    module = model if isinstance(model, nn.Module) else Call(model)
-    found = peers.get("torch").run(module, tuple(map(shaped, inputs)))
-    assert isinstance(found, int)
-    return found
+TORCH = Twins("torch")
+counts, theirs, assert_equal = TORCH.counts, TORCH.theirs, TORCH.assert_equal
 
 
 def theirs_on_the_cpu(model: nn.Module, *given: Tensor) -> int:
     with FlopCounterMode(display=False) as counter:
         model(*given)
     return int(counter.get_total_flops())
-
-
-def assert_equal(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    mine = counts(model, *inputs).total
-    assert mine == theirs(model, *inputs)
-    assert mine is not None
-    return mine
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -69,11 +54,6 @@ def test_vit_as_users_quote_it() -> None:
     assert sum(layer.beside.value for layer in found.layers if layer.beside) == found.macs
     with torch.no_grad():
         assert round(theirs_on_the_cpu(*on_cpu("vit_b_16")) / 2e9, 2) == 11.27
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert counts(net.model, net.given).total == theirs(net.model, net.given), net
 
 
 X = (4, 10)

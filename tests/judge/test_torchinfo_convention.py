@@ -9,41 +9,21 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from generated import Direct, First, Net, Repeat, Shared, on_generated_nets
-from helpers import Call, counted, shaped, traced
+from generated import Direct, First, Repeat, Shared
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune, rnn
+from twins import QUIET, Twins
 from zoo import ZOO, on_cpu, on_meta
 
 import effbench.measure.peers  # noqa: F401  fills the table of peers
-from effbench.judge.count import Counts
-from effbench.measure.peer import peers
 from effbench.units import Unit
 
-pytestmark = [
-    # PyTorch's own, once a process.
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
-    pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage:UserWarning"),
-]
+pytestmark = QUIET
 
 
-def counts(model: nn.Module | Callable[..., Any], *inputs: Any) -> Counts:
-    return counted(traced(model, *inputs), "torchinfo")
-
-
-def theirs(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    module = model if isinstance(model, nn.Module) else Call(model)
-    found = peers.get("torchinfo").run(module, tuple(map(shaped, inputs)))
-    assert isinstance(found, int)
-    return found
-
-
-def assert_equal(model: nn.Module | Callable[..., Any], *inputs: Any) -> int:
-    mine = counts(model, *inputs).total
-    assert mine == theirs(model, *inputs)
-    assert mine is not None
-    return mine
+TORCHINFO = Twins("torchinfo")
+counts, theirs, assert_equal = TORCHINFO.counts, TORCHINFO.theirs, TORCHINFO.assert_equal
 
 
 def theirs_on_meta(model: nn.Module, *given: Tensor) -> int:
@@ -73,11 +53,6 @@ def test_vit_as_users_quote_it() -> None:
     assert found.macs == found.total
     assert found.flops == 2 * found.total
     assert sum(layer.amount.value for layer in found.layers if layer.amount) == found.total
-
-
-@on_generated_nets(200)
-def test_generated_net(net: Net) -> None:
-    assert counts(net.model, net.given).total == theirs(net.model, net.given), net
 
 
 X = (4, 10)

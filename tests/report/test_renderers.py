@@ -431,6 +431,17 @@ def test_colour_is_the_callers_choice_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert (render(report(), "table", Terminal(80)), render(report(), "table", BARE_80)) == before
 
 
+def test_a_named_value_folds_under_itself() -> None:
+    block = Text(("name    word word word word word word", "a long name of its own word"))
+    out = render(report(block, notes=()), "table", Terminal(columns=26, color=False))
+    assert out.splitlines() == [
+        "name    word word word",
+        "        word word word",
+        "a long name of its own",
+        "word",
+    ]
+
+
 def test_fold_breaks_where_a_reader_would() -> None:
     assert fold("encoder.layers.11.attention", 16) == ["encoder.layers.", "11.attention"]
     assert fold("      = 1 × 64 × 112²", 16) == ["      = 1 × 64 ×", "      112²"]

@@ -1,43 +1,27 @@
-"""Judgements as plain data: what `--format json` prints and every other format is rendered from."""
+"""The document of `effbench profile`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from effbench.errors import InputError
+from effbench.documents.common import Document, head
 from effbench.judge.algebra import Expr
-from effbench.judge.convention import conventions
 from effbench.judge.count import Counts, Group, by_op, by_type, to_flops
-from effbench.judge.explain import Line, Section
 from effbench.judge.liveness import memory
-from effbench.judge.summary import BYTES_PER_ELEMENT, MIB
-from effbench.records import SCHEMA, Trace
+from effbench.judge.sparsity import Left, summed
+from effbench.judge.summary import MIB
+from effbench.records import Trace
 from effbench.report.table import notes_data
-from effbench.suites.published import Verdict
 from effbench.units import Unit
 
 if TYPE_CHECKING:
     from effbench.profiles import Profile
 
-Document = dict[str, Any]
 _MEMORY_FIGURES = (
     *("peak_activation_bytes", "peak_op", "peak_module", "floor_bytes", "largest_op_bytes", "largest_block_bytes"),
 )
-
-
-def head(profile: Profile) -> Document:
-    """Returns what every document about one model starts with."""
-    return {
-        "schema": SCHEMA,
-        "name": profile.name,
-        "spec": profile.spec,
-        "convention": profile.convention,
-        "unit": conventions.get(profile.convention).unit.value,
-        "inputs": [
-            {"name": item.name, "shape": list(item.shape), "dtype": item.dtype} for item in profile.trace.inputs
-        ],
-    }
 
 
 def profile_document(profile: Profile) -> Document:
@@ -48,6 +32,10 @@ def profile_document(profile: Profile) -> Document:
     trainable = sum(param.numel for param in distinct if param.trainable)
     parameter_bytes = sum(param.nbytes for param in distinct)
     summary = profile.summarised()
+    nonzeros = _nonzeros(profile.nonzero_calls, lambda call: call.module)
+    types = {layer.path: layer.type for layer in counts.layers}
+    of_types = _nonzeros(profile.nonzero_calls, lambda call: types[call.module])
+    of_ops = _nonzeros(profile.nonzero_calls, lambda call: call.op)
     return {
         **head(profile),
         "params": {
@@ -64,7 +52,7 @@ def profile_document(profile: Profile) -> Document:
         "macs": counts.macs,
         "flops": counts.flops,
         "activations": counts.activations if trace.failed is None else None,
-        **({} if trace.nonzeros is None else {"nonzero_macs": profile.nonzero_macs}),
+        **({} if nonzeros is None else {"nonzero_macs": profile.nonzero_macs}),
         "per_sample": {
             "macs": _per_sample(counts.macs, trace.batch),
             "flops": _per_sample(counts.flops, trace.batch),
@@ -78,10 +66,11 @@ def profile_document(profile: Profile) -> Document:
             "parameters_bytes": parameter_bytes,
             **_activations(trace),
             "forward_backward_bytes": round(summary.forward_backward_mb * MIB) if trace.failed is None else None,
+            **({} if profile.allocated is None else {"measured": asdict(profile.allocated)}),
         },
-        "layers": _layer_rows(counts),
-        "types": [_group(group, counts.unit) for group in by_type(counts)],
-        "ops": [_group(group, counts.unit) for group in by_op(counts)],
+        "layers": _layer_rows(counts, nonzeros),
+        "types": [{**_group(group, counts.unit), **_nonzero_of(group.name, of_types)} for group in by_type(counts)],
+        "ops": [{**_group(group, counts.unit), **_nonzero_of(group.name, of_ops)} for group in by_op(counts)],
         "notes": notes_data(profile.notes),
     }
 
@@ -134,8 +123,28 @@ def _group(group: Group, unit: Unit) -> Document:
     }
 
 
-def _layer_rows(counts: Counts) -> list[Document]:
+Nonzeros = Mapping[str, int | None] | None
+"""MACs over weights that are not zero, by a name; None where they were not asked for."""
+
+
+def _nonzeros(calls: Iterable[Left] | None, name: Callable[[Left], str]) -> Nonzeros:
+    """Returns the calls' MACs summed by the name that each is given."""
+    if calls is None:
+        return None
+    groups: dict[str, list[Left]] = {}
+    for call in calls:
+        groups.setdefault(name(call), []).append(call)
+    return {key: summed(group) for key, group in groups.items()}
+
+
+def _nonzero_of(name: str, nonzeros: Nonzeros) -> Document:
+    """Returns a row's entry, nothing where it was not asked for."""
+    return {} if nonzeros is None else {"nonzero_macs": nonzeros.get(name, 0)}
+
+
+def _layer_rows(counts: Counts, nonzeros: Nonzeros) -> list[Document]:
     sums = _subtotals(counts)
+    below = None if nonzeros is None else _with_below({row.path: nonzeros.get(row.path, 0) for row in counts.layers})
     return [
         {
             "path": layer.path,
@@ -144,7 +153,12 @@ def _layer_rows(counts: Counts) -> list[Document]:
             "outputs": [list(shape) for shape in layer.outputs],
             "params": layer.params,
             **_amounts(_value(layer.amount), _value(layer.beside), counts.unit),
-            "subtotal": {"params": params, **_amounts(amount, beside, counts.unit)},
+            **_nonzero_of(layer.path, nonzeros),
+            "subtotal": {
+                "params": params,
+                **_amounts(amount, beside, counts.unit),
+                **_nonzero_of(layer.path, below),
+            },
         }
         for layer, (params, amount, beside) in zip(counts.layers, sums, strict=True)
     ]
@@ -179,105 +193,3 @@ def _with_parents(path: str) -> list[str]:
         path = path.rpartition(".")[0]
         found.append(path)
     return found
-
-
-def summary_document(profile: Profile) -> Document:
-    """Returns the document of `effbench summary`.
-
-    Raises:
-        InputError: there is no forward pass, so that no layer has an output.
-    """
-    if profile.trace.failed is not None:
-        raise InputError(f"{profile.name}: no summary can be made: {profile.trace.failed}")
-    summary = profile.summarised()
-    return {
-        "schema": SCHEMA,
-        "name": profile.name,
-        "spec": profile.spec,
-        "layers": [
-            {"layer": row.layer, "output_shape": row.output_shape, "params": row.params} for row in summary.rows
-        ],
-        "params": {
-            "total": summary.total,
-            "trainable": summary.trainable,
-            "frozen": summary.total - summary.trainable,
-            "outside_table": summary.outside,
-        },
-        "memory": {
-            "input_mb": summary.input_mb,
-            "forward_backward_mb": summary.forward_backward_mb,
-            "params_mb": summary.params_mb,
-            "total_mb": summary.total_mb,
-            "bytes_per_element": BYTES_PER_ELEMENT,
-        },
-        "notes": notes_data(profile.trace.notes),
-    }
-
-
-def explain_document(profile: Profile, layer: str | None = None) -> Document:
-    """Returns the document of `effbench explain`."""
-    explanation = profile.explained(layer)
-    return {
-        **head(profile),
-        "layer": layer,
-        "params": _section(explanation.params),
-        "cost": _section(explanation.cost),
-        "separable": [
-            {
-                "path": item.path,
-                "macs": _line(item.macs),
-                "macs_separable": _line(item.macs_separable),
-                "params": _line(item.params),
-                "params_separable": _line(item.params_separable),
-                "ratio": {**_line(item.ratio), "result": item.ratio_value},
-            }
-            for item in explanation.separable
-        ],
-        "notes": notes_data(profile.notes),
-    }
-
-
-def _section(section: Section) -> Document:
-    return {
-        "lines": [_line(line) for line in section.lines],
-        "sum": section.sum_text,
-        "total": section.total,
-    }
-
-
-def _line(line: Line) -> Document:
-    return {
-        "path": line.path,
-        "type": line.type,
-        "formula": line.formula,
-        "calculation": line.calculation,
-        "result": line.result,
-        "remark": line.remark,
-    }
-
-
-def check_document(suite: str, verdicts: Sequence[Verdict]) -> Document:
-    """Returns the document of `effbench check`."""
-    tally = {kind: sum(item.verdict == kind for item in verdicts) for kind in ("equal", "differs", "stated")}
-    return {
-        "schema": SCHEMA,
-        "suite": suite,
-        "figures": [
-            {
-                "model": item.model,
-                "figure": item.figure,
-                "published": item.published,
-                "recomputed": item.recomputed or None,
-                "verdict": item.verdict,
-                "reason": item.reason,
-            }
-            for item in verdicts
-        ],
-        **tally,
-        "notes": [],
-    }
-
-
-def listing_document(kind: str, rows: Sequence[Mapping[str, str]]) -> Document:
-    """Returns the document of `effbench list`."""
-    return {"schema": SCHEMA, "kind": kind, "entries": [dict(row) for row in rows], "notes": []}
