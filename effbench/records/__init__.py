@@ -14,6 +14,7 @@ from effbench.records.published import (
     SummaryFigure,
 )
 from effbench.records.record import SCHEMA, Record
+from effbench.records.timing import MemoryFormat, Pass, Precision, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.trace import (
     REPARAMETRISES,
     Argument,
@@ -46,16 +47,23 @@ __all__ = [
     "FunctionCall",
     "Ids",
     "Input",
+    "MemoryFormat",
     "ModuleCall",
     "Note",
     "OpCall",
     "Origin",
     "Param",
+    "Pass",
+    "Precision",
+    "ProcessRun",
     "Published",
     "Record",
     "ScoreFigure",
     "Shape",
+    "StopRule",
     "SummaryFigure",
+    "Timing",
+    "TimingPlan",
     "Trace",
     "TreeNode",
     "Value",
