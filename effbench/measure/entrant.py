@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from effbench.records.timing import TimingPlan
+
 
 class Died(Exception):
     """The process of an entrant ended: one line says how (signal, out of memory, what it raised)."""
+
+
+class OutOfMemory(Died):
+    """It ended for want of memory: by its own words, by a stated limit, or killed as the kernel kills then."""
 
 
 class Session(Protocol):
@@ -42,11 +48,17 @@ class Entrant(Protocol):
         """Returns what tables call it."""
         ...
 
+    @property
+    def plan(self) -> TimingPlan:
+        """Returns what it is timed under."""
+        ...
+
     def start(self, number: int) -> Session:
         """Returns a session in a fresh process for a round of this number.
 
         Raises:
             Died: the process ended while it loaded the model.
+            InputError: the spec names no model that can be run, or the plan is one that it cannot run under.
         """
         ...
 

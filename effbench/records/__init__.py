@@ -4,7 +4,10 @@ A `Trace` says what a model did for one input, a `Timing` what a clock read; a `
 model. What is derived from them (counts, scores, ranks) is never stored.
 """
 
+from effbench.records.energy import Energy, EnergyWindow, NoEnergy
+from effbench.records.environment import Environment
 from effbench.records.note import Note
+from effbench.records.peaks import GemmRun, Peaks, StreamRun
 from effbench.records.published import (
     STRICT,
     CostFigure,
@@ -42,18 +45,24 @@ __all__ = [
     "Attr",
     "Buffer",
     "CostFigure",
+    "Energy",
+    "EnergyWindow",
+    "Environment",
     "ErrorFigure",
     "Fact",
     "FunctionCall",
+    "GemmRun",
     "Ids",
     "Input",
     "MemoryFormat",
     "ModuleCall",
+    "NoEnergy",
     "Note",
     "OpCall",
     "Origin",
     "Param",
     "Pass",
+    "Peaks",
     "Precision",
     "ProcessRun",
     "Published",
@@ -61,6 +70,7 @@ __all__ = [
     "ScoreFigure",
     "Shape",
     "StopRule",
+    "StreamRun",
     "SummaryFigure",
     "Timing",
     "TimingPlan",

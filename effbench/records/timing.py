@@ -10,6 +10,7 @@ from effbench.records.note import Note
 Precision = Literal["float32", "float16", "bfloat16", "autocast-float16", "autocast-bfloat16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 Pass = Literal["inference", "training"]
+Until = Literal["interval", "verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class TimingPlan:
         threads: intra-op threads; None leaves PyTorch's own choice, which `Timing.threads` then says.
         compiled: through `torch.compile`, whose time is kept apart.
         runs: a forward pass, or forward, backward and the optimiser's step.
+        captured: recorded once as a CUDA graph, and replayed.
+        cold_cache: an accelerator's last-level cache is overwritten before each call, outside the time.
     """
 
     device: str = "cpu"
@@ -31,6 +34,8 @@ class TimingPlan:
     threads: int | None = None
     compiled: bool = False
     runs: Pass = "inference"
+    captured: bool = False
+    cold_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,11 @@ class StopRule:
     Attributes:
         half_width: wanted half-width of the 95 % interval, relative to the median.
         margin: relative difference below which two models are the same.
-        budget_s: seconds of measuring, start-up of processes apart; a round that began is finished.
+        budget_s: seconds of measuring, start-up of processes and first calls apart; a round is cut short where it ends.
         min_rounds: fresh processes per model before anything is concluded.
         max_rounds: fresh processes per model at most.
         calls: steady calls per model and round.
+        until: every model's interval is narrow enough, or every model's verdict against the first one is settled.
     """
 
     half_width: float = 0.01
@@ -52,6 +58,7 @@ class StopRule:
     min_rounds: int = 6
     max_rounds: int = 40
     calls: int = 50
+    until: Until = "interval"
 
 
 @dataclass(frozen=True, slots=True)
