@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test test-peers clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -16,6 +16,10 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+# Hours the first time; goes on where it was stopped. DeepSpeed is compared where it is installed.
+test-peers: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.peers.equality
 
 # A stamp is newer than pyproject.toml exactly when its extra is installed as that file says.
 $(VENV)/.%: pyproject.toml | $(BIN)/python

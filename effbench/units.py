@@ -25,9 +25,13 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Flops:
-    """A number of floating-point operations. Not a `Macs`: a type checker refuses one for the other."""
+    """A number of floating-point operations. Not a `Macs`: a type checker refuses one for the other, so does this."""
 
     count: int
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for anything but an integer, above all for a number of MACs."""
+        _refuse_other_units(self, self.count)
 
     def __add__(self, other: Flops) -> Flops:
         """Returns the sum; only FLOPs can be added to FLOPs."""
@@ -40,6 +44,10 @@ class Macs:
 
     count: int
 
+    def __post_init__(self) -> None:
+        """Raises TypeError for anything but an integer, above all for a number of FLOPs."""
+        _refuse_other_units(self, self.count)
+
     def __add__(self, other: Macs) -> Macs:
         """Returns the sum; only MACs can be added to MACs."""
         return Macs(self.count + other.count) if isinstance(other, Macs) else NotImplemented
@@ -47,6 +55,13 @@ class Macs:
     def to_flops(self) -> Flops:
         """Returns the same work in FLOPs: a multiply and an add for each MAC."""
         return Flops(2 * self.count)
+
+
+def _refuse_other_units(made: Flops | Macs, count: object) -> None:
+    """Raises TypeError unless the count is a plain integer."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        hint = ": convert it with to_flops()" if isinstance(count, Macs) else ""
+        raise TypeError(f"{type(made).__name__} counts in integers, not in {type(count).__name__}{hint}")
 
 
 def grouped(n: int) -> str:

@@ -21,11 +21,11 @@ IDS = torch.zeros(2, 3, dtype=torch.long)
 
 
 class Packed(nn.Module):
-    """A recurrent layer that reads a packed sequence."""
+    """A recurrent layer that reads three sequences packed, the longest of four steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.layer = nn.GRU(6, 5)
+        self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.layer(nn.utils.rnn.pack_padded_sequence(x, [4, 2, 1]))[1]
@@ -100,9 +100,9 @@ class OfTwoWidths(nn.Module):
         return found
 
 
-def hooked_with_child() -> nn.Module:
-    outer = nn.Linear(6, 6)
-    outer.add_module("below", nn.Linear(6, 6))
+def hooked_with_child(width: int = 6) -> nn.Module:
+    outer = nn.Linear(width, width)
+    outer.add_module("below", nn.Linear(width, width))
 
     class Both(nn.Module):
         def __init__(self) -> None:
@@ -209,7 +209,7 @@ RECURRENT: dict[str, tuple[Maker, Given]] = {
     "gru-one-step": (lambda: First(nn.GRU(6, 5, batch_first=True)), ((3, 1, 6),)),
     "gru-root": (lambda: nn.GRU(6, 5), (STEPS,)),
     "gru-root-state": (lambda: nn.GRU(6, 5), (STEPS, (1, 3, 5))),
-    "packed": (Packed, (STEPS,)),
+    "packed": (lambda: Packed(nn.GRU(6, 5)), (STEPS,)),
     "lstm-by-keyword": (lambda: ByKeyword(nn.LSTM(6, 5)), (STEPS,)),
     **{
         f"{kind.__name__}".lower(): (partial(recurrent, kind), (ROWS,))

@@ -134,3 +134,12 @@ def test_parse_cost_says_what_is_wrong(value: float, unit: str, message: str) ->
     with pytest.raises(ValueError, match="^" + message.replace(".", r"\.")) as caught:
         parse_cost(value, unit)
     assert "\n" not in str(caught.value)
+
+
+def test_a_unit_is_not_built_of_another_one() -> None:
+    for wrong in (Macs(1), Flops(1), 1.0, True, "1", np.int64(1)):
+        with pytest.raises(TypeError, match="Flops counts in integers"):
+            Flops(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="Macs counts in integers"):
+            Macs(wrong)  # type: ignore[arg-type]
+    assert Flops(-1) + Flops(1) == Flops(0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -94,15 +94,24 @@ def _measured(loaded: Loaded, model: nn.Module) -> Allocated:
         raise InputError(f"{loaded.name}: the allocator is measured with dense inputs only")
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in given}
     held = sum(storage.nbytes() for storage in storages.values())
-    gc.collect()  # what others left would be freed during the pass
-    with plain_forward(), _one_thread(), _quiet_profiler():
+    with plain_forward(), _one_thread():
         try:
-            with profile(use_cpu=True, use_kineto=False, profile_memory=True) as profiler:
-                kept = model(*args, **kwargs)
+            return allocated_by(lambda: model(*args, **kwargs), held)
         except Exception as error:
             raise ModelError(f"{loaded.name}: running the model raised {one_line(error)}") from error
+
+
+def allocated_by(call: Callable[[], object], held_bytes: int = 0) -> Allocated:
+    """Returns what one call asks the CPU's allocator for, on top of the bytes that were held for it before.
+
+    Raises:
+        Exception: whatever the call raises.
+    """
+    gc.collect()  # what others left would be freed during the call
+    with _quiet_profiler(), profile(use_cpu=True, use_kineto=False, profile_memory=True) as profiler:
+        kept = call()
     del kept
-    return summed(changes_of(profiler), held)
+    return summed(changes_of(profiler), held_bytes)
 
 
 def summed(changes: Sequence[Change], held_bytes: int = 0) -> Allocated:

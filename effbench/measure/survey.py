@@ -22,7 +22,7 @@ class Survey:
         tree: every place; shared modules stand at each of theirs.
         params: every name of every parameter; a second name of one tensor points to its first.
         buffers: every distinct buffer.
-        tensors: the distinct parameters and buffers, but those that have no shape yet.
+        tensors: the distinct parameters, then the distinct buffers, but those that have no shape yet.
         packed: the first places of modules that hold packed weights.
         is_lazy: whether some tensor gets its shape from the first input.
     """
@@ -41,6 +41,7 @@ def survey(model: nn.Module) -> Survey:
     walk = _Walk()
     walk.visit(model, "")
     walk.found.params.extend(walk.packed)
+    walk.found.tensors.extend(walk.buffers)
     return replace(walk.found, is_lazy=walk.is_lazy)
 
 
@@ -48,6 +49,7 @@ class _Walk:
     def __init__(self) -> None:
         self.found = Survey()
         self.packed: list[Param] = []
+        self.buffers: list[torch.Tensor] = []
         self.is_lazy = False
         self._identities: dict[nn.Module, int] = {}
         self._names: dict[int, str] = {}
@@ -114,7 +116,7 @@ class _Walk:
                 continue
             self._buffers.add(id(item))
             nbytes = item.numel() * item.element_size()
-            self.found.tensors.append(item)
+            self.buffers.append(item)
             self.found.buffers.append(Buffer(prefix + local, tuple(item.shape), dtype_name(item.dtype), nbytes))
 
 

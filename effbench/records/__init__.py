@@ -4,7 +4,10 @@ A `Trace` says what a model did for one input, a `Timing` what a clock read; a `
 model. What is derived from them (counts, scores, ranks) is never stored.
 """
 
+from effbench.records.energy import Energy, EnergyWindow, NoEnergy
+from effbench.records.environment import Environment
 from effbench.records.note import Note
+from effbench.records.peaks import GemmRun, Peaks, StreamRun
 from effbench.records.published import (
     STRICT,
     CostFigure,
@@ -14,6 +17,7 @@ from effbench.records.published import (
     SummaryFigure,
 )
 from effbench.records.record import SCHEMA, Record
+from effbench.records.timing import MemoryFormat, Pass, Precision, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.trace import (
     REPARAMETRISES,
     Argument,
@@ -41,21 +45,35 @@ __all__ = [
     "Attr",
     "Buffer",
     "CostFigure",
+    "Energy",
+    "EnergyWindow",
+    "Environment",
     "ErrorFigure",
     "Fact",
     "FunctionCall",
+    "GemmRun",
     "Ids",
     "Input",
+    "MemoryFormat",
     "ModuleCall",
+    "NoEnergy",
     "Note",
     "OpCall",
     "Origin",
     "Param",
+    "Pass",
+    "Peaks",
+    "Precision",
+    "ProcessRun",
     "Published",
     "Record",
     "ScoreFigure",
     "Shape",
+    "StopRule",
+    "StreamRun",
     "SummaryFigure",
+    "Timing",
+    "TimingPlan",
     "Trace",
     "TreeNode",
     "Value",

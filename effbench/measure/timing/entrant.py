@@ -1,0 +1,71 @@
+"""What the timer asks of a model: to be started in a fresh process and called. Real and simulated ones are alike."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from effbench.records.timing import TimingPlan
+
+
+class Died(Exception):
+    """The process of an entrant ended: one line says how (signal, out of memory, what it raised)."""
+
+
+class OutOfMemory(Died):
+    """It ended for want of memory: by its own words, by a stated limit, or killed as the kernel kills then."""
+
+
+class Session(Protocol):
+    """One model alive in one fresh process, loaded and ready; not called yet."""
+
+    @property
+    def threads(self) -> int:
+        """Returns the intra-op threads that it runs with."""
+        ...
+
+    def call(self, times: int) -> tuple[float, ...]:
+        """Returns the seconds of each of so many calls in a row, the work of each finished.
+
+        Raises:
+            Died: the process ended.
+        """
+        ...
+
+    def peak_bytes(self) -> tuple[tuple[str, int], ...]:
+        """Returns the most memory held so far, by kind."""
+        ...
+
+    def close(self) -> None:
+        """Ends the process; a second time does nothing."""
+        ...
+
+
+class Entrant(Protocol):
+    """One model under one plan."""
+
+    @property
+    def name(self) -> str:
+        """Returns what tables call it."""
+        ...
+
+    @property
+    def plan(self) -> TimingPlan:
+        """Returns what it is timed under."""
+        ...
+
+    def start(self, number: int) -> Session:
+        """Returns a session in a fresh process for a round of this number.
+
+        Raises:
+            Died: the process ended while it loaded the model.
+            InputError: the spec names no model that can be run, or the plan is one that it cannot run under.
+        """
+        ...
+
+
+class Now(Protocol):
+    """A monotonic clock for budgets and wall times, in seconds."""
+
+    def __call__(self) -> float:
+        """Returns the seconds since some fixed moment."""
+        ...
