@@ -80,8 +80,12 @@ def torch_meta(model: nn.Module, inputs: tuple[Any, ...]) -> object:
 
 def counters() -> dict[str, Counter]:
     """Returns effbench and the peers that are installed, by name, their modules imported."""
+    # What a count imports is imported before the clock starts, for every tool alike.
+    import torch.utils.flop_counter
+
+    import effbench.api
+    import effbench.measure.trace  # noqa: F401
     from effbench.measure.peer import missing, peers
-    from effbench.measure.trace import trace  # noqa: F401  imports are done before the clock starts
 
     found: dict[str, Counter] = {"effbench": effbench_count}
     for name, peer in peers.items():
