@@ -2,18 +2,20 @@
 
 Results are appended to results/zoo/zoo.jsonl one model at a time, so that a run that stops goes on where it was;
 results/zoo/zoo.md is written at the end: how many, which fail and why, and where a published figure differs.
+torchvision's figures come with its weights; timm's are read from a table of its results (`--timm-table CSV`).
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import multiprocessing
 import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import effbench as eb
 
@@ -86,8 +88,32 @@ def run(todo: list[str], jobs: int) -> None:
     print()
 
 
+class Published(NamedTuple):
+    """What timm's tables state of an architecture at one image size: millions, to two digits."""
+
+    size: int
+    params_m: float
+    gmacs: float
+
+
+def timm_figures(path: Path) -> dict[str, list[Published]]:
+    """Returns the figures of a table of timm's results by architecture, each image size once."""
+    found: dict[str, list[Published]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            stated = Published(int(row["infer_img_size"]), _number(row["param_count"]), _number(row["infer_gmacs"]))
+            sizes = found.setdefault(f"timm:{row['model'].partition('.')[0]}", [])
+            if stated.size not in [other.size for other in sizes]:
+                sizes.append(stated)
+    return found
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
 def disagreements(rows: Iterable[Row]) -> list[str]:
-    """Returns a line for each published figure that is not ours at the digits it was published with."""
+    """Returns a line for each figure of torchvision that is not ours at the digits it was published with."""
     found = []
     for row in rows:
         stated = row.get("published") or {}
@@ -101,7 +127,40 @@ def disagreements(rows: Iterable[Row]) -> list[str]:
     return found
 
 
-def table(rows: list[Row]) -> str:
+def timm_disagreements(rows: Iterable[Row], figures: dict[str, list[Published]]) -> tuple[int, list[str]]:
+    """Returns how many models could be compared at their image size, and a line for each figure that differs."""
+    compared, found = 0, []
+    for row in rows:
+        size = row["input"][0][-1] if row.get("input") else None
+        stated = next((item for item in figures.get(row["spec"], []) if item.size == size), None)
+        if stated is None or row["macs"] is None:
+            continue
+        compared += 1
+        params, gmacs = row["params"] / 1e6, row["macs"] / 1e9
+        if abs(params - stated.params_m) > 0.0051:
+            found.append(f"| {row['spec']} | M params | {stated.params_m:.2f} | {params:.2f} |")
+        if abs(gmacs - stated.gmacs) > 0.0051:
+            found.append(f"| {row['spec']} | GMACs | {stated.gmacs:.2f} | {gmacs:.2f} |")
+    return compared, found
+
+
+def timm_section(rows: list[Row], path: Path) -> list[str]:
+    """Returns the lines on timm's own figures."""
+    compared, found = timm_disagreements(rows, timm_figures(path))
+    return [
+        "",
+        "## Figures in timm's tables that differ",
+        "",
+        f"{compared} architectures of `{path.name}` at the image size profiled here; {len(found)} figures differ. timm "
+        "counts with fvcore's or DeepSpeed's tables, which leave fused attention out and add work that is no MAC.",
+        "",
+        "| model | figure | timm | effbench |",
+        "| --- | --- | ---: | ---: |",
+        *found,
+    ]
+
+
+def table(rows: list[Row], timm_table: Path | None = None) -> str:
     """Returns the study as Markdown."""
     failed = [row for row in rows if "failed" in row]
     unknown = [row for row in rows if row.get("unknown")]
@@ -125,11 +184,12 @@ def table(rows: list[Row]) -> str:
         "| --- | --- |",
         *(f"| {row['spec']} | {', '.join(row['unknown'])} |" for row in unknown),
         "",
-        "## Published figures that differ",
+        "## Figures published with torchvision's weights that differ",
         "",
         "| model | figure | published | effbench |",
         "| --- | --- | ---: | ---: |",
         *disagreements(rows),
+        *([] if timm_table is None else timm_section(rows, timm_table)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -138,11 +198,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", choices=["torchvision", "timm"])
+    parser.add_argument("--timm-table", type=Path, metavar="CSV")
     options = parser.parse_args()
     earlier = done()
     run([spec for spec in specs(options.only) if spec not in earlier], options.jobs)
     rows = sorted(done().values(), key=lambda row: str(row["spec"]))
-    (RESULTS / "zoo.md").write_text(table(rows), encoding="utf-8")
+    (RESULTS / "zoo.md").write_text(table(rows, options.timm_table), encoding="utf-8")
     print(f"{len(rows)} rows in {RESULTS.name}/zoo.jsonl, the table in {RESULTS.name}/zoo.md")
 
 

@@ -25,8 +25,13 @@ except SystemExit as end:
 """
 PEERS = frozenset({"thop", "fvcore", "torchinfo", "ptflops", "calflops", "deepspeed"})
 HEAVY = PEERS | {"torch", "torchvision", "pandas", "scipy", "numpy", "timm"}
-SLOW = PEERS | {"torchvision", "timm", "pandas", "scipy", "pydantic", "rich", "typer", "onnx", "transformers", "yaml"}
-"""What a profile of a model file that imports torch alone has no use for, beyond what torch itself brings."""
+BROUGHT = {"sympy", "triton", "mpmath"}
+SLOW = (
+    PEERS
+    | BROUGHT
+    | {"torchvision", "timm", "pandas", "scipy", "pydantic", "rich", "typer", "onnx", "transformers", "yaml"}
+)
+"""What a profile of a model file that imports torch alone has no use for; torch brings some of it, on first need."""
 
 
 def loaded(*words: str, code: str = COMMAND) -> tuple[int, set[str], str]:

@@ -15,6 +15,7 @@ import torch
 from effbench.measure.containers import tensors_in
 from effbench.measure.layouts import Answer, Call, Several, Views, fresh
 from effbench.measure.plain import plain
+from effbench.measure.plain_sizes import with_plain_sizes
 from effbench.measure.rules import own_rule
 from effbench.records import Attr
 
@@ -74,13 +75,13 @@ ANSWERS = Answers()
 def _answer(op: Any, call: Call) -> Answer:
     own = own_rule(op)
     if own is not None:
-        return own(call)
+        return with_plain_sizes(lambda: own(call))
     rule = kind_of_rule(op)
     if rule == "runs":
         return "runs"
     args = [_stand_in(arg) for arg in call.args]
     kwargs = {name: _stand_in(value) for name, value in call.kwargs.items()}
-    result = op(*args, **kwargs)  # an in-place op too: it refuses what it would refuse
+    result = with_plain_sizes(lambda: op(*args, **kwargs))  # an in-place op too: it refuses what it would refuse
     if rule == "itself":
         return "itself"
     given, made = _storages((args, kwargs)), _storages(result)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from effbench.errors import InputError
+from effbench.measure.plain_sizes import with_plain_sizes
 from effbench.measure.source import Build, already_built
 
 
@@ -30,11 +33,39 @@ def builder(candidate: object, label: str, args: Mapping[str, Any]) -> Build:
 
 
 def _build(candidate: Callable[..., Any], label: str, args: Mapping[str, Any], device: str) -> nn.Module:
-    with torch.device(device):
+    with torch.device(device), _NothingToFill():
         model = candidate(**args)
     if not isinstance(model, nn.Module):
         raise InputError(f"{label} returned a {type(model).__name__}, not a model: it must return an nn.Module")
     return model
+
+
+class _NothingToFill(TorchFunctionMode):
+    """Passes over what fills tensors without data: their first values.
+
+    On meta PyTorch has these ops in Python, and the first of them imports its compiler: see `plain_sizes`.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        filled = args[0] if args else kwargs.get("tensor")  # torch.nn.init's functions hand theirs on by its name
+        if func in _FILLS and isinstance(filled, torch.Tensor) and filled.is_meta:
+            return filled
+        if isinstance(func, FunctionType):  # made of the ops that are built in, which come here by themselves
+            return func(*args, **kwargs)
+        return with_plain_sizes(lambda: func(*args, **kwargs))
+
+
+_FILLS = frozenset(
+    {
+        *(getattr(torch.Tensor, f"{name}_") for name in ("normal", "uniform", "random", "bernoulli", "exponential")),
+        # A truncated normal distribution is made of a uniform one.
+        *(getattr(torch.Tensor, f"{name}_") for name in ("erfinv", "clamp", "mul", "add", "div", "fill", "zero")),
+        *(getattr(nn.init, f"{name}_") for name in ("normal", "uniform", "constant", "ones", "zeros", "trunc_normal")),
+        *(getattr(nn.init, f"{kind}_{name}_") for kind in ("kaiming", "xavier") for name in ("normal", "uniform")),
+    }
+)
+"""Ops that write to their first argument and return it."""
 
 
 def _check_arguments(candidate: Callable[..., Any], label: str, args: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from effbench.measure.layouts import PLAIN_TENSORS, Call, Fresh, Views
 from effbench.measure.nonzeros import Nonzeros, is_sparse
 from effbench.measure.packed import is_packed, unpacked
 from effbench.measure.plain import plain
+from effbench.measure.plain_sizes import with_plain_sizes
 from effbench.measure.tensors import Tensors
 from effbench.records import REPARAMETRISES, Attr, Ids, OpCall
 
@@ -173,7 +174,9 @@ class OpLog:
     def _run_and_record(
         self, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        result = run(*args, **kwargs)
+        # A function that is recorded as one op may do more than ops do.
+        is_op = isinstance(run, OpOverload)
+        result = with_plain_sizes(lambda: run(*args, **kwargs)) if is_op else run(*args, **kwargs)
         self._record(info, args, kwargs, result)
         return result
 
