@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ import effbench as eb
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "zoo"
 ROWS = RESULTS / "zoo.jsonl"
+FVCORE = RESULTS / "timm_fvcore.jsonl"
 Row = dict[str, Any]
 
 
@@ -76,12 +77,12 @@ def done(rows: Path = ROWS) -> dict[str, Row]:
     return {row["spec"]: row for row in map(json.loads, rows.read_text(encoding="utf-8").splitlines())}
 
 
-def run(todo: list[str], jobs: int) -> None:
-    """Profiles the models that are left, each result written as it comes."""
+def run(todo: list[str], jobs: int, work: Callable[[str], Row] = profile, rows: Path = ROWS) -> None:
+    """Does the models that are left, each result written as it comes."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    with ROWS.open("a", encoding="utf-8") as file, context.Pool(jobs, maxtasksperchild=200) as pool:
-        for number, row in enumerate(pool.imap_unordered(profile, todo), start=1):
+    with rows.open("a", encoding="utf-8") as file, context.Pool(jobs, maxtasksperchild=200) as pool:
+        for number, row in enumerate(pool.imap_unordered(work, todo), start=1):
             file.write(json.dumps(row) + "\n")
             file.flush()
             print(f"\r{number} of {len(todo)}  {row['spec']:<60}", end="", flush=True)
@@ -127,37 +128,62 @@ def disagreements(rows: Iterable[Row]) -> list[str]:
     return found
 
 
-def timm_disagreements(rows: Iterable[Row], figures: dict[str, list[Published]]) -> tuple[int, list[str]]:
-    """Returns how many models could be compared at their image size, and a line for each figure that differs."""
-    compared, found = 0, []
+def as_fvcore(spec: str) -> Row:
+    """Returns fvcore's figure of a model of timm whose attention is written out in matrix products."""
+    import timm
+
+    timm.layers.set_fused_attn(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {"spec": spec, "fvcore": eb.profile(spec, convention="fvcore").macs}
+
+
+def is_close(stated: float, amount: float | None) -> bool:
+    """Returns whether a figure of two digits is this amount."""
+    return amount is not None and abs(amount - stated) <= 0.0051
+
+
+def compared(rows: Iterable[Row], figures: dict[str, list[Published]]) -> list[tuple[Row, Published]]:
+    """Returns the models that timm's table has at the image size profiled here, each with its figures."""
+    found = []
     for row in rows:
         size = row["input"][0][-1] if row.get("input") else None
         stated = next((item for item in figures.get(row["spec"], []) if item.size == size), None)
-        if stated is None or row["macs"] is None:
-            continue
-        compared += 1
-        params, gmacs = row["params"] / 1e6, row["macs"] / 1e9
-        if abs(params - stated.params_m) > 0.0051:
-            found.append(f"| {row['spec']} | M params | {stated.params_m:.2f} | {params:.2f} |")
-        if abs(gmacs - stated.gmacs) > 0.0051:
-            found.append(f"| {row['spec']} | GMACs | {stated.gmacs:.2f} | {gmacs:.2f} |")
-    return compared, found
+        if stated is not None and row["macs"] is not None:
+            found.append((row, stated))
+    return found
 
 
 def timm_section(rows: list[Row], path: Path) -> list[str]:
-    """Returns the lines on timm's own figures."""
-    compared, found = timm_disagreements(rows, timm_figures(path))
+    """Returns the lines on timm's own figures: which differ, and whether they are fvcore's."""
+    pairs = compared(rows, timm_figures(path))
+    fvcore = {spec: row["fvcore"] for spec, row in done(FVCORE).items()}
+    params = [(row, stated) for row, stated in pairs if not is_close(stated.params_m, row["params"] / 1e6)]
+    gmacs = [(row, stated) for row, stated in pairs if not is_close(stated.gmacs, row["macs"] / 1e9)]
+    amounts = {spec: None if amount is None else amount / 1e9 for spec, amount in fvcore.items()}
+    alike = [row["spec"] for row, stated in gmacs if is_close(stated.gmacs, amounts.get(row["spec"]))]
     return [
         "",
         "## Figures in timm's tables that differ",
         "",
-        f"{compared} architectures of `{path.name}` at the image size profiled here; {len(found)} figures differ. timm "
-        "counts with fvcore's or DeepSpeed's tables, which leave fused attention out and add work that is no MAC.",
+        f"{len(pairs)} architectures of `{path.name}` at the image size profiled here: parameters differ in "
+        f"{len(params)}, GMACs in {len(gmacs)}. Of the latter {len(alike)} are what fvcore counts, by effbench's "
+        "convention of that name, where attention is written out in matrix products (`timm.layers.set_fused_attn("
+        "False)`): norms, pooling and interpolation are in it.",
         "",
-        "| model | figure | timm | effbench |",
-        "| --- | --- | ---: | ---: |",
-        *found,
+        "| model | figure | timm | effbench | fvcore, unfused |",
+        "| --- | --- | ---: | ---: | ---: |",
+        *(f"| {row['spec']} | M params | {stated.params_m} | {row['params'] / 1e6:.2f} | |" for row, stated in params),
+        *(
+            f"| {row['spec']} | GMACs | {stated.gmacs:.2f} | {row['macs'] / 1e9:.2f} | {_shown(amounts, row)} |"
+            for row, stated in sorted(gmacs, key=lambda pair: pair[0]["spec"] in alike)
+        ),
     ]
+
+
+def _shown(amounts: dict[str, float | None], row: Row) -> str:
+    amount = amounts.get(row["spec"])
+    return "" if amount is None else f"{amount:.2f}"
 
 
 def table(rows: list[Row], timm_table: Path | None = None) -> str:
@@ -203,6 +229,10 @@ def main() -> None:
     earlier = done()
     run([spec for spec in specs(options.only) if spec not in earlier], options.jobs)
     rows = sorted(done().values(), key=lambda row: str(row["spec"]))
+    if options.timm_table is not None:
+        pairs = compared(rows, timm_figures(options.timm_table))
+        differ = [row["spec"] for row, stated in pairs if not is_close(stated.gmacs, row["macs"] / 1e9)]
+        run([spec for spec in differ if spec not in done(FVCORE)], options.jobs, as_fvcore, FVCORE)
     (RESULTS / "zoo.md").write_text(table(rows, options.timm_table), encoding="utf-8")
     print(f"{len(rows)} rows in {RESULTS.name}/zoo.jsonl, the table in {RESULTS.name}/zoo.md")
 

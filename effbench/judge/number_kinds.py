@@ -154,7 +154,21 @@ _COMPLEX: Mapping[str, Restate] = {
         [
             f"aten::{name}"
             for name in [
-                *["mm", "bmm", "mv", "dot", "vdot", "addmm", "addmv", "addbmm", "baddbmm", "addr", "linear", "einsum"],
+                *[
+                    "mm",
+                    "bmm",
+                    "mv",
+                    "dot",
+                    "vdot",
+                    "linalg_vecdot",
+                    "addmm",
+                    "addmv",
+                    "addbmm",
+                    "baddbmm",
+                    "addr",
+                    "linear",
+                    "einsum",
+                ],
                 *["convolution", "_convolution", "conv1d", "conv2d", "conv3d", "sum", "cumsum"],
                 *["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"],
             ]

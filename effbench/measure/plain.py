@@ -49,7 +49,8 @@ def hyper_parameters(module: nn.Module) -> Mapping[str, Attr]:
     for name, value in vars(module).items():
         if name[0] == "_":
             continue
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind in _PLAIN or (kind is tuple and _PLAIN.issuperset(map(type, value))):
             found[name] = value
         elif _is_plain(value):
             found[name] = plain(value)

@@ -152,6 +152,8 @@ class _Held:
                 swaps = True
             elif kind in _TABLES and not value:
                 self.empty.append(value)
+            elif kind is tuple and _LEAVES.issuperset(map(type, value)):
+                continue
             else:
                 swaps |= self._visit(value, through_object)
         if swaps and not isinstance(holder, set):

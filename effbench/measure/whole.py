@@ -3,7 +3,7 @@
 - A recurrent layer is one call, however PyTorch runs its steps.
 - Attention is one call on every device, with every kernel, and with jagged tensors one call for each sequence.
 - A convolution of complex numbers is taken apart, by a trick with three real ones, before the dispatcher sees it; an
-  einsum that contracts a dimension of size 1 becomes an element-wise product.
+  einsum that contracts a dimension of size 1 becomes an element-wise product, and a vecdot a product and a sum.
 - Higher-order ops (`flex_attention`, `cond`) take functions and have no schema.
 """
 
@@ -56,6 +56,10 @@ def _is_complex(input: Any = None, *_: Any) -> bool:
     return isinstance(input, torch.Tensor) and input.is_complex()
 
 
+def _always(*_: Any) -> bool:
+    return True
+
+
 def _sums_over_one(equation: Any = None, *operands: Any) -> bool:
     """Returns whether an einsum of two tensors contracts dimensions of size 1, which PyTorch multiplies instead."""
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
@@ -77,6 +81,7 @@ _WHOLE_IF: Mapping[Any, tuple[Any, Callable[..., bool]]] = {
     torch.conv_transpose2d: (torch.ops.aten.conv_transpose2d.input, _is_complex),
     torch.conv_transpose3d: (torch.ops.aten.conv_transpose3d.input, _is_complex),
     torch.einsum: (torch.ops.aten.einsum.default, _sums_over_one),
+    torch.linalg.vecdot: (torch.ops.aten.linalg_vecdot.default, _always),
 }
 """The op that a function is recorded as where its arguments are such that the dispatcher would see another one."""
 

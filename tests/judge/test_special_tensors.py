@@ -32,6 +32,7 @@ def z(*shape: int) -> Tensor:
         pytest.param(torch.mm, [z(3, 4), z(4, 5)], 4 * 60, 0, id="mm"),
         pytest.param(lambda a, b: a @ b, [z(2, 3, 4), z(4, 5)], 4 * 120, 0, id="matmul"),
         pytest.param(torch.vdot, [z(7), z(7)], 4 * 7, 0, id="vdot"),
+        pytest.param(torch.linalg.vecdot, [z(2, 7), z(2, 7)], 4 * 2 * 7, 0, id="vecdot"),
         pytest.param(torch.addmm, [z(5), z(3, 4), z(4, 5)], 4 * 60, 2 * 15, id="addmm"),
         pytest.param(nn.Linear(4, 5, dtype=torch.complex64), [z(3, 4)], 4 * 60, 2 * 15, id="linear"),
         pytest.param(lambda a, b: torch.einsum("ij,jk->ik", a, b), [z(3, 4), z(4, 5)], 4 * 60, 0, id="einsum"),

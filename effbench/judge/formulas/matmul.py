@@ -155,6 +155,14 @@ def dot(self: Shape) -> Work:
     return Work(mac=product(**{"in": self[0]}))
 
 
+@formula("aten::linalg_vecdot")
+def vecdot(x: Shape, y: Shape) -> Work:
+    """Returns the work of one inner product for every pair of vectors, broadcast along all dimensions but theirs."""
+    longest = max(len(x), len(y))
+    pairs = zip((1,) * (longest - len(x)) + x, (1,) * (longest - len(y)) + y, strict=True)
+    return Work(mac=elements([b if a == 1 else a for a, b in pairs]))
+
+
 @formula("aten::sparse_sampled_addmm")
 def sampled_addmm(self: Shape, mat1: Shape, mat2: Shape) -> Work:
     """Returns the work of a product of which only the elements stored in a sparse matrix are kept.
