@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         read_published,
         record,
     )
+    from effbench.comparisons import compare
     from effbench.errors import EffbenchError
     from effbench.judge.algebra import product
     from effbench.judge.conventions import convention
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from effbench.profiles import Profile
     from effbench.rankings import rank
     from effbench.records import ErrorFigure
+    from effbench.timings import time
 
 __version__ = "0.1.0"
 
@@ -41,6 +43,7 @@ _HOMES = {
     "assert_budget": "effbench.api",
     "audit": "effbench.api",
     "check": "effbench.api",
+    "compare": "effbench.comparisons",
     "convention": "effbench.judge.conventions",
     "formula": "effbench.judge.formulas",
     "load": "effbench.api",
@@ -50,6 +53,7 @@ _HOMES = {
     "read_folder": "effbench.api",
     "read_published": "effbench.api",
     "record": "effbench.api",
+    "time": "effbench.timings",
 }
 
 __all__ = [
@@ -60,6 +64,7 @@ __all__ = [
     "assert_budget",
     "audit",
     "check",
+    "compare",
     "convention",
     "formula",
     "load",
@@ -69,6 +74,7 @@ __all__ = [
     "read_folder",
     "read_published",
     "record",
+    "time",
 ]
 
 

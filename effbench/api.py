@@ -71,7 +71,7 @@ def profile(
         Incomplete: `strict`, and an op has no formula.
     """
     conventions.get(convention)
-    made = profile_loaded(_as_source(model, inputs, kwargs), convention, facts=facts)
+    made = profile_loaded(as_source(model, inputs, kwargs), convention, facts=facts)
     return made.complete() if strict else made
 
 
@@ -119,7 +119,8 @@ def _whole(name: str, trace: Trace) -> Trace:
     return trace
 
 
-def _as_source(model: nn.Module | Source | str, inputs: Any, kwargs: Mapping[str, Any] | None) -> Source:
+def as_source(model: nn.Module | Source | str, inputs: Any, kwargs: Mapping[str, Any] | None) -> Source:
+    """Returns what a spec names, a module with its inputs, or what `load` returned as it is."""
     from effbench.measure.source import Loaded, ModelInputs, Traced, already_built
 
     if isinstance(model, str):
@@ -292,5 +293,5 @@ def audit(
     from effbench.audits import audit as audit_loaded
     from effbench.measure.source import runnable
 
-    loaded = runnable(_as_source(model, inputs, kwargs))
+    loaded = runnable(as_source(model, inputs, kwargs))
     return audit_loaded(loaded, profile_loaded(loaded, also=conventions.names()), say)

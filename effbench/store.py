@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from effbench.errors import InputError
-from effbench.records import SCHEMA, Note, Record, Trace
+from effbench.records import SCHEMA, Note, Record, Timing, Trace
+from effbench.records.environment import differences
 
 T = TypeVar("T")
 
@@ -137,14 +138,36 @@ def _same_model(known: Record, record: Record) -> bool:
 
 def merge(old: Record, new: Record) -> Record:
     """Returns the new record with the old one's facts where it has none of its own."""
+    kept, moved = _kept_timings(old, new)
     return Record(
         name=new.name,
         spec=new.spec or old.spec,
         trace=new.trace or old.trace,
         errors={**old.errors, **new.errors},
         published=new.published or old.published,
-        notes=tuple(dict.fromkeys((*old.notes, *new.notes))),
+        notes=tuple(dict.fromkeys((*old.notes, *new.notes, *moved))),
+        timings=(*kept, *new.timings),
+        environment=new.environment or old.environment,
     )
+
+
+def _kept_timings(old: Record, new: Record) -> tuple[tuple[Timing, ...], tuple[Note, ...]]:
+    """Returns (the old record's timings of other plans, a Note where they were taken elsewhere and so are dropped).
+
+    A record has one environment: times from another machine, or under another PyTorch, are not of it.
+    """
+    plans = {timing.plan for timing in new.timings}
+    kept = tuple(timing for timing in old.timings if timing.plan not in plans)
+    if not new.timings or old.environment is None or new.environment is None:
+        return kept, ()
+    where = old.environment, new.environment
+    moved = [differences(*(one.fingerprint(timing.plan.device) for one in where)) for timing in kept]
+    alike = tuple(timing for timing, found in zip(kept, moved, strict=True) if not found)
+    dropped = [found for found in moved if found]
+    if not dropped:
+        return alike, ()
+    text = f"{len(dropped)} older timings were dropped, taken elsewhere ({'; '.join(dropped[0])})"
+    return alike, (Note("dropped-timings", new.name, text),)
 
 
 _adapters: dict[type[Any], Any] = {}

@@ -31,18 +31,20 @@ LAYERS = {
     "profiles": 5,
     "documents": 5,
     "rankings": 5,
+    "timings": 5,
+    "timing_runs": 5,
+    "rooflines": 5,
+    "selfchecks": 5,
     "audits": 5,
+    "contenders": 5,
+    "looks": 5,
+    "comparisons": 5,
     "cli": 6,
     "__main__": 7,
 }
 """design.md's order; `effbench` itself only names where each public thing lives."""
 
 WINGS = ("measure", "judge", "report")
-
-LARGE_FILES = {
-    "measure/recorder.py": "what one dispatcher mode and its hooks see, written to shared lists in one class",
-}
-"""Files that may go beyond 300 lines, with the reason. No function goes beyond 50."""
 
 
 class Import(NamedTuple):
@@ -224,7 +226,7 @@ def test_the_reader_of_this_test_sees_writing(text: str, expected: bool) -> None
 def test_files_and_functions_stay_small(path: Path) -> None:
     name = str(path.relative_to(ROOT))
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 300 or name in LARGE_FILES, f"{name} has {lines} lines"
+    assert lines <= 300, f"{name} has {lines} lines"
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
@@ -243,6 +245,7 @@ PUBLIC = {
     "assert_budget",
     "audit",
     "check",
+    "compare",
     "convention",
     "formula",
     "load",
@@ -252,6 +255,7 @@ PUBLIC = {
     "read_folder",
     "read_published",
     "record",
+    "time",
 }
 
 

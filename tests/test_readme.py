@@ -24,7 +24,7 @@ def readme_module() -> ModuleType:
 
 def test_every_output_in_the_readme_is_what_its_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert README.count("<!-- output: ") == 7
+    assert README.count("<!-- output: ") == 8
     assert readme_module().rendered(README) == README
 
 

@@ -19,7 +19,22 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from effbench.errors import InputError
-from effbench.records import SCHEMA, Attr, ErrorFigure, Note, OpCall, Published, Record, Trace, Value
+from effbench.records import (
+    SCHEMA,
+    Attr,
+    ErrorFigure,
+    Note,
+    OpCall,
+    ProcessRun,
+    Published,
+    Record,
+    StopRule,
+    Timing,
+    TimingPlan,
+    Trace,
+    Value,
+)
+from effbench.records.environment import Cpu, Environment, Memory, System
 from effbench.store import Store, Stored, merge, read_text, write_whole
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -320,3 +335,54 @@ def test_a_text_that_cannot_be_read_is_one_line(prepare: Callable[[Path], object
     prepare(tmp_path / "suite.yaml")
     with pytest.raises(InputError, match=rf"suite.yaml: {said}[^\n]*$"):
         read_text(tmp_path / "suite.yaml", "suite")
+
+
+# Timings
+
+
+def timing(batch: int | None = None, seconds: float = 0.01) -> Timing:
+    run = ProcessRun(0, 0.5, (0.02,), (seconds,) * 2, (0, 1), 2 * seconds, None, (("resident", 9),))
+    plan = TimingPlan(batch=batch)
+    return Timing("net", plan, StopRule(), (run,), 2, True, None, (Note("a", "b", "c"),), batch)
+
+
+def machine(name: str) -> Environment:
+    return Environment(Cpu(name), Memory(), System(python="3.11.1"), variables=(("OMP_PROC_BIND", "true"),))
+
+
+def timed(*timings: Timing, where: str = "one") -> Record:
+    return Record("net", "net.py", timings=timings, environment=machine(where))
+
+
+def test_timings_are_read_back_with_their_machine(tmp_path: Path) -> None:
+    Store(tmp_path).save(timed(timing(), timing(4)))
+    assert only(Store(tmp_path)).record == timed(timing(), timing(4))
+
+
+def test_a_record_from_before_timings_has_none_and_takes_some(tmp_path: Path) -> None:
+    old = json.loads((FIXTURES / "record_v1.json").read_text())
+    assert "timings" not in old
+    (tmp_path / "old.json").write_text(json.dumps({**old, "trace": None}))
+    record = only(Store(tmp_path)).record
+    assert (record.timings, record.environment) == ((), None)
+    assert merge(record, timed(timing())) == replace(
+        record, name="net", spec="net.py", timings=(timing(),), environment=machine("one")
+    )
+
+
+def test_a_new_timing_takes_the_place_of_the_same_plan_and_stands_beside_others() -> None:
+    found = merge(timed(timing(), timing(4)), timed(timing(seconds=0.02)))
+    assert found.timings == (timing(4), timing(seconds=0.02))
+    assert found.notes == ()
+
+
+def test_a_profile_leaves_timings_alone() -> None:
+    assert merge(timed(timing()), Record("net", "net.py", "d1")).timings == (timing(),)
+
+
+def test_timings_of_another_machine_are_dropped_and_that_is_said() -> None:
+    found = merge(timed(timing(), timing(4)), timed(timing(), where="other"))
+    assert (found.timings, found.environment) == ((timing(),), machine("other"))
+    assert found.notes == (
+        Note("dropped-timings", "net", "1 older timings were dropped, taken elsewhere (CPU: one ≠ other)"),
+    )

@@ -81,7 +81,7 @@ def torch_meta(model: nn.Module, inputs: tuple[Any, ...]) -> object:
 def counters() -> dict[str, Counter]:
     """Returns effbench and the peers that are installed, by name, their modules imported."""
     # What a count imports is imported before the clock starts, for every tool alike.
-    import torch.utils.flop_counter
+    import torch.utils.flop_counter  # noqa: F401
 
     import effbench.api
     import effbench.measure.trace  # noqa: F401

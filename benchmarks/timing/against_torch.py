@@ -31,10 +31,11 @@ import torch
 from torch.utils.benchmark import Timer
 
 from effbench.measure.load import load
-from effbench.measure.source import runnable
+from effbench.measure.source import Loaded, runnable
 from effbench.measure.timing.clocks import CpuClock
 from effbench.measure.timing.run import Progress, timed
 from effbench.measure.timing.step import prepare
+from effbench.measure.timing.together import TIME_IS_UP, Together
 from effbench.measure.timing.wire import Asked
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, TimingPlan
@@ -51,12 +52,20 @@ MODELS = (
     "convnext_tiny",
     "vit_b_16",
 )
+INPUT = "1x3x64x64"
+"""Small, so that ten models are done in eight minutes and a call is short: what a timer adds shows most."""
+ARGS: dict[str, dict[str, Any]] = {"vit_b_16": {"image_size": 64}}
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "timing"
 WITHIN = 0.01
 TIMES_AS_LONG = 1.5
 BLOCK_S = 0.02
 """A block's length: `timeit` of a single call is some 1 % slow at 2 ms, by what Python does between it and the last."""
 LEAST_PAIRS = 50
+SECONDS = 6.0
+"""Of turns for each model."""
+WIDTH_S = 8.0
+WALL_S = 30.0
+"""Seconds of measuring, and for effbench's processes in all, at most on the way to the wanted width."""
 LEAST_BLOCKS = 6
 """Below, even from the least to the greatest of them is no 95 % interval of a median: 2 × 0.5⁶ = 3 % lie outside."""
 
@@ -68,9 +77,20 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     return ordered[max(math.floor(n / 2 - reach), 0)], ordered[min(math.ceil(n / 2 + reach), n - 1)]
 
 
+def asked(name: str) -> Asked:
+    """Returns a model as a worker is asked for it."""
+    return Asked(f"torchvision:{name}", ARGS.get(name, {}), (INPUT,))
+
+
+def built(name: str) -> Loaded:
+    """Returns the same model in this process."""
+    said = asked(name)
+    return runnable(load(said.spec, said.args, said.inputs))
+
+
 def agreement(name: str, plan: TimingPlan, seconds: float) -> dict[str, Any]:
     """Returns both medians of one model in one process, in turns, and the interval of their ratio."""
-    loaded = runnable(load(f"torchvision:{name}"))
+    loaded = built(name)
     model = loaded.build("cpu")
     step = prepare(type(loaded)(loaded.name, None, lambda device: model, loaded.inputs), plan)
     names = {"model": model, "x": loaded.inputs.args[0]}
@@ -112,21 +132,24 @@ def effbench_run(name: str, plan: TimingPlan, half_width: float, budget_s: float
     steps: list[Progress] = []
     rule = StopRule(half_width=half_width, budget_s=budget_s)
     begin_s = time.perf_counter()
-    worker = Worker(name, Asked(f"torchvision:{name}"), plan)
-    (timing,) = timed([worker], rule, 0, time.perf_counter, steps.append)
-    if timing.died is not None:
+    together = Together([Worker(name, asked(name), plan)], time.perf_counter, begin_s + WALL_S)
+    try:
+        (timing,) = timed(together.entrants, rule, 0, time.perf_counter, steps.append)
+    finally:
+        together.close()
+    if timing.died not in (None, TIME_IS_UP):
         raise SystemExit(timing.died)
     wall_s = time.perf_counter() - begin_s
     interval = steps[-1].intervals[0][1]
     if interval is None:
-        raise SystemExit(f"{name}: {budget_s:g} s are too few for an interval: raise --seconds")
+        raise SystemExit(f"{name}: {WALL_S:g} s are too few for an interval: raise WALL_S")
     spent = {"measuring_s": steps[-1].spent_s, "wall_s": wall_s}
     return {"half_width": interval.half_width, "rounds": len(timing.runs), **spent}
 
 
 def torch_run(name: str, plan: TimingPlan, half_width: float, seconds: float) -> dict[str, Any]:
     """Returns how long `blocked_autorange` measured until its blocks' median was known as closely, or all of it."""
-    loaded = runnable(load(f"torchvision:{name}"))
+    loaded = built(name)
     model = loaded.build("cpu").eval()
     timer = Timer("model(x)", globals={"model": model, "x": loaded.inputs.args[0]}, num_threads=plan.threads or 1)
     with torch.inference_mode():
@@ -167,8 +190,8 @@ def study(names: Sequence[str], plan: TimingPlan, seconds: float, half_width: fl
     rows = []
     for name in names:
         both = agreement(name, plan, seconds)
-        mine = effbench_run(name, plan, half_width, 3 * seconds)
-        other = torch_run(name, plan, mine["half_width"], 3 * seconds)
+        mine = effbench_run(name, plan, half_width, WIDTH_S)
+        other = torch_run(name, plan, mine["half_width"], WIDTH_S)
         ratio = mine["measuring_s"] / other["wall_s"]
         rows.append({"model": name, "agreement": both, "effbench": mine, "torch": other, "times_as_long": ratio})
         print(f"{name}: {both['difference']:+.2%}, {ratio:.2f} × the time", flush=True)
@@ -181,7 +204,7 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         "Made by `python benchmarks/timing/against_torch.py`, which says how: both tools in one run, in turns.",
         "",
-        f"Python {platform.python_version()}, torch {torch.__version__}, {found['threads']} threads, batch 1; "
+        f"Python {platform.python_version()}, torch {torch.__version__}, {found['threads']} threads, {INPUT}; "
         f"own cost of a call {cost['added_s'] * 1e9:.0f} ns, {cost['in_the_time_s'] * 1e9:.0f} ns of it in its time",
         "",
         "| model | effbench, ms | torch, ms | difference | 95 % interval, paired | pairs | within 1 % |",
@@ -215,15 +238,15 @@ def table(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="effbench's timer beside torch.utils.benchmark")
     parser.add_argument("models", nargs="*", default=MODELS)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of turns for each model; thrice that for widths")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of turns for each model")
     parser.add_argument("--half-width", type=float, default=0.01, help="relative, at which effbench stops")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
-    asked = parser.parse_args()
-    found = study(asked.models, TimingPlan(threads=asked.threads), asked.seconds, asked.half_width)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    (asked.results / "against_torch.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (asked.results / "against_torch.md").write_text(table(found), encoding="utf-8")
+    said = parser.parse_args()
+    found = study(said.models, TimingPlan(threads=said.threads), said.seconds, said.half_width)
+    said.results.mkdir(parents=True, exist_ok=True)
+    (said.results / "against_torch.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (said.results / "against_torch.md").write_text(table(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,17 +48,25 @@ def as_one(name: str, make: Callable[..., object], *options: Decorator) -> Decor
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Where a report goes and how: `form` is the name of its format."""
+    """Where a report goes and how: `form` is the name of its format; `plugins` are imported already."""
 
     form: str
     path: Path | None
     quiet: bool
+    plugins: tuple[str, ...] = ()
 
     def emit(self, report: Report) -> None:
         """Writes the report to the file, whole or not at all, or prints it."""
         from effbench.cli.output import emit
 
         emit(report, self.form, self.path)
+
+    def write(self, text: str) -> None:
+        """Writes a text to the file, whole or not at all."""
+        from effbench.store import write_whole
+
+        assert self.path is not None
+        write_whole(self.path, text.encode())
 
     def progress(self, text: str) -> AbstractContextManager[Say]:
         """Returns a context that shows what is being done; the block may replace the text."""
@@ -72,12 +80,17 @@ def _out(format: str | None, output: Path | None, quiet: bool, plugin: Sequence[
     from effbench.cli.output import chosen_format
 
     import_plugins(plugin)
-    return Out(chosen_format(format, output), output, quiet)
+    return Out(chosen_format(format, output), output, quiet, tuple(plugin))
 
 
-reporting = as_one(
-    "out",
-    _out,
+def _out_or_picture(format: str | None, output: Path | None, quiet: bool, plugin: Sequence[str]) -> Out:
+    """Returns the same, where a file may also end in .svg: its form is "svg" then."""
+    if format is None and output is not None and output.suffix.lower() == ".svg":
+        return replace(_out("table", output, quiet, plugin), form="svg")
+    return _out(format, output, quiet, plugin)
+
+
+_REPORTING = (
     click.option("--format", metavar="NAME", help="table, json, csv, markdown or latex."),
     click.option("-o", "--output", metavar="FILE", type=FILE, help="Write there; its ending gives the format."),
     click.option("--quiet", is_flag=True, help="Show no progress."),
@@ -88,7 +101,11 @@ reporting = as_one(
         help="Import this first: it may register formulas, conventions, …; repeatable.",
     ),
 )
+reporting = as_one("out", _out, *_REPORTING)
 """What every command has; the command gets an `Out`."""
+
+picturing = as_one("out", _out_or_picture, *_REPORTING)
+"""The same for a command that also draws."""
 
 
 @dataclass(frozen=True, slots=True)

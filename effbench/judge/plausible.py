@@ -20,7 +20,7 @@ from effbench.judge.convention import MACS_ONLY, weigh
 from effbench.judge.number_kinds import is_sparse
 from effbench.judge.roofline import Ceilings, computes_in
 from effbench.judge.traffic import compulsory_bytes
-from effbench.records import Attr, Note, OpCall, ProcessRun, Trace, Value
+from effbench.records import Attr, Note, OpCall, ProcessRun, Timing, Trace, Value
 from effbench.units import Flops
 
 TOLERANCE = 0.05
@@ -29,6 +29,11 @@ TOLERANCE = 0.05
 WINOGRAD = 2.25
 """A 2×2 tile of a 3×3 convolution takes 16 multiplications instead of 36 (Lavin and Gray, Fast algorithms for
 convolutional neural networks, 2015, section 4.1)."""
+
+OWN_S = 1e-6
+"""Seconds around a call that its sample does not have: two readings of the host's counter and a turn of a loop."""
+DEVICE_OWN_S = 100e-6
+"""The same on an accelerator, whose events are recorded and which is waited for: an allowance, not measured."""
 
 _ENTRIES = frozenset({"aten::convolution", "aten::_convolution", "aten::conv2d", "aten::cudnn_convolution"})
 
@@ -89,6 +94,22 @@ def wall_objections(run: ProcessRun, subject: str, per_call_s: float = 0.0) -> t
     )
     text = f"{len(run.samples_s)} samples add up to {total:.4g} s, and {run.wall_s:.4g} s passed around them"
     return (_refusal("clock-disagrees", subject, f"{text} ({ratio:.3g} ×, allowed ± 5 %): {cause}"),)
+
+
+def wall_verdict(timing: Timing) -> tuple[Objection, ...]:
+    """Returns what speaks against a model's times: what `wall_objections` finds in most of its processes refuses them.
+
+    A process that was put off a core just between two calls looks like a lie once; a clock that lies does so always.
+    """
+    if timing.plan.cold_cache:  # emptying the cache takes time that no sample has
+        return ()
+    per_call_s = OWN_S if timing.plan.device == "cpu" else DEVICE_OWN_S
+    found = [item for run in timing.runs for item in wall_objections(run, timing.model, per_call_s)]
+    if not found:
+        return ()
+    first = found[0].note
+    text = f"in {len(found)} of {len(timing.runs)} processes; the first: {first.text}"
+    return (Objection(Note(first.code, first.subject, text), 2 * len(found) > len(timing.runs)),)
 
 
 def rate_objections(demand: Demand, ceilings: Ceilings) -> tuple[Objection, ...]:
@@ -162,8 +183,9 @@ def demand_of(trace: Trace, seconds: float, subject: str) -> Demand:
 def easing(call: OpCall, values: Sequence[Value]) -> float:
     """Returns how many times faster than its MACs an algorithm in use may serve a call.
 
-    - Winograd, 2.25: a 2-d convolution with a 3×3 kernel, stride 1, dilation 1 and one group, as oneDNN's documentation
-      and cuDNN's table of algorithms have it (both of them have no other kernel in their fused Winograd).
+    - Winograd, 2.25: a 2-d convolution with a 3×3 kernel and stride 1, as Lavin and Gray describe it and oneDNN's
+      documentation has it. That it is served with dilation 1 and in one group only is our choice: what others' kernels
+      do there was not read.
     - Causal attention, 2: a kernel may skip the scores above the diagonal, which the count has (Dao, FlashAttention-2,
       2023, section 3.1.1).
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from effbench.records.note import Note
 from effbench.records.timing import ProcessRun, StopRule, Timing
 from effbench.stats import Interval, Looks, log_median, quantile, spread, typical, worth
 
@@ -90,3 +92,17 @@ def _typical_s(logs: list[float], median: Interval | None) -> float | None:
     if median is not None:
         return median.estimate
     return math.exp(logs[0]) if logs else None
+
+
+def disturbances(timings: Sequence[Timing]) -> tuple[Note, ...]:
+    """Returns what disturbed the rounds, each kind and place once: in how many rounds, and the last one's text."""
+    rounds = {run.round for timing in timings for run in timing.runs}
+    seen: dict[tuple[str, str], dict[int, str]] = {}
+    for run in (run for timing in timings for run in timing.runs):
+        for note in run.notes:
+            code = (note.code, "rounds" if note.code == "run-again" else note.subject)
+            seen.setdefault(code, {})[run.round] = note.text
+    return tuple(
+        Note(code, subject, f"in {len(texts)} of {len(rounds)} rounds; the last: {texts[max(texts)]}")
+        for (code, subject), texts in seen.items()
+    )

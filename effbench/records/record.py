@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from effbench.records.environment import Environment
 from effbench.records.note import Note
 from effbench.records.published import ErrorFigure, Published
+from effbench.records.timing import Timing
 
 SCHEMA = 1
 
@@ -21,6 +23,7 @@ class Record:
         trace: digest of its trace, stored beside the record.
         errors: stated by the user (`--error name=value:unit`).
         published: stated by a document.
+        timings: one for each plan, all of them taken in `environment`.
     """
 
     name: str
@@ -30,3 +33,5 @@ class Record:
     published: Published | None = None
     notes: tuple[Note, ...] = ()
     schema: int = SCHEMA
+    timings: tuple[Timing, ...] = ()
+    environment: Environment | None = None

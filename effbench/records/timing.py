@@ -96,6 +96,7 @@ class Timing:
         threads: intra-op threads that it ran with.
         converged: whether the stop rule's precision was reached within its budget.
         died: one line saying how its process ended; None where it lived.
+        samples: in one call, the first dimension of its inputs; None where they do not share one.
     """
 
     model: str
@@ -106,3 +107,4 @@ class Timing:
     converged: bool
     died: str | None = None
     notes: tuple[Note, ...] = ()
+    samples: int | None = None

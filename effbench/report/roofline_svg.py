@@ -22,6 +22,20 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7F7F7F")
 """Told apart by the colour-blind too (Okabe and Ito, Color universal design, 2008); the last is for the others."""
 
 
+def require() -> Any:
+    """Returns Altair.
+
+    Raises:
+        InputError: it or its converter is not installed.
+    """
+    try:
+        altair = import_module("altair")
+        import_module("vl_convert")
+    except ImportError as error:
+        raise InputError(f"a roofline picture needs {error.name}: pip install 'effbench[report]'") from None
+    return altair
+
+
 def roofline_svg(drawn: Picture) -> str:
     """Returns a picture that needs nothing else: log-log, roofs with their ridge, ops as points as large as their time.
 
@@ -30,12 +44,7 @@ def roofline_svg(drawn: Picture) -> str:
     """
     if not drawn.points:
         raise InputError(f"{drawn.name}: no op has FLOPs and bytes that are known, so there is no roofline to draw")
-    try:
-        altair: Any = import_module("altair")
-        import_module("vl_convert")
-    except ImportError as error:
-        raise InputError(f"a roofline picture needs {error.name}: pip install 'effbench[report]'") from None
-    chart = _chart(altair, drawn)
+    chart = _chart(require(), drawn)
     target = StringIO()
     chart.save(target, format="svg")
     return target.getvalue()

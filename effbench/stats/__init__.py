@@ -19,6 +19,7 @@ from effbench.stats.intervals import (
 )
 from effbench.stats.looks import DIFFERENT, SAME, TYPICAL, Looks, Spending, nominal_error
 from effbench.stats.samples import log_median, log_ratio, midmean, quantile
+from effbench.stats.settled import Settled, settled, share_interval, spread_interval
 from effbench.stats.student import ERROR, Floats, detectable_difference, pairs_needed, power, student_quantile
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Floats",
     "Interval",
     "Looks",
+    "Settled",
     "Spending",
     "centre",
     "detectable_difference",
@@ -44,7 +46,10 @@ __all__ = [
     "pairs_needed",
     "power",
     "quantile",
+    "settled",
+    "share_interval",
     "spread",
+    "spread_interval",
     "student_quantile",
     "typical",
     "worth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ TYPICAL_TRIMMED = 0.1
 """The same for one model's processes, whose noise does not cancel against another's: where bursts hit every tenth
 process, intervals from 6, 12, 20 and 40 processes hold the truth in 95 to 96 % so, and in 94, 93, 90 and 86 % with 5 %
 left out, at 2 % less width on a quiet machine."""
+
+
+_LARGEST_LOG = math.log(sys.float_info.max)
+"""Two processes that differ a lot say nothing of how slow a third may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,8 @@ def typical(values: ArrayLike, looks: Looks | None = None) -> Interval | None:
     error = nominal_error(looks, count, False, TYPICAL) if looks else ERROR
     width = student_quantile(error, max(found.freedom * shrunk, 2.0)) * float(found.standard_error) / math.sqrt(shrunk)
     mean = float(found.mean)
-    return Interval(math.exp(mean), math.exp(mean - width), math.exp(mean + width))
+    high = mean + width
+    return Interval(math.exp(mean), math.exp(mean - width), math.exp(high) if high < _LARGEST_LOG else math.inf)
 
 
 def worth(values: ArrayLike) -> float:

@@ -31,8 +31,9 @@ def log_median(samples_s: ArrayLike) -> Floats:
 def log_ratio(a_s: ArrayLike, a_order: ArrayLike, b_s: ArrayLike, b_order: ArrayLike) -> float:
     """Returns the log ratio b/a of two processes that were called in turns: positive where b is slower.
 
-    Each call of the one that was called less often is paired with the call of the other nearest to it in time, so that
-    both saw the same machine; equally many calls are paired one to one. The middle half of the log ratios is averaged.
+    Equally many calls are paired one to one. Of unequally many, calls made in a row become one value, which is paired
+    in the same way or, where those are unequally many too, with the other's nearest to it in time, so that both saw the
+    same machine. The middle half of the log ratios is averaged.
 
     Args:
         a_s: seconds of each call; `b_s` likewise.
@@ -40,11 +41,23 @@ def log_ratio(a_s: ArrayLike, a_order: ArrayLike, b_s: ArrayLike, b_order: Array
     """
     a, b = np.log(np.asarray(a_s, dtype=np.float64)), np.log(np.asarray(b_s, dtype=np.float64))
     places, others = np.asarray(a_order), np.asarray(b_order)
+    if len(a) != len(b):
+        (a, places), (b, others) = _blocks(a, places), _blocks(b, others)
     if len(a) == len(b):
         return float(midmean(b - a))
     if len(a) < len(b):
         return float(midmean(b[_nearest(places, others)] - a))
     return float(midmean(b - a[_nearest(others, places)]))
+
+
+def _blocks(logs: Floats, places: NDArray[Any]) -> tuple[Floats, NDArray[Any]]:
+    """Returns the median of calls made in a row, and the place of their middle.
+
+    The first call after another process's is slow, with cold caches, and of all the nearest to that process's calls:
+    paired call by call, a model would be compared with nothing but the other one's cold calls.
+    """
+    rows = np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1)
+    return np.array([np.median(logs[row]) for row in rows]), np.array([np.mean(places[row]) for row in rows])
 
 
 def _nearest(places: NDArray[Any], among: NDArray[Any]) -> NDArray[np.int64]:

@@ -19,9 +19,10 @@ from effbench.judge.plausible import (
     rate_objections,
     refuse,
     wall_objections,
+    wall_verdict,
 )
 from effbench.judge.roofline import Ceilings
-from effbench.records import ProcessRun
+from effbench.records import ProcessRun, StopRule, Timing, TimingPlan
 from effbench.units import Flops, Macs
 
 HONEST = tuple(0.010 + 0.0001 * (number % 7) for number in range(50))
@@ -89,6 +90,31 @@ def test_no_samples_and_no_wall_agree_and_a_wall_without_samples_does_not() -> N
 
 
 # Units
+
+
+def model(*around: float, plan: TimingPlan | None = None) -> Timing:
+    runs = tuple(run(HONEST, share * sum(HONEST)) for share in around)
+    return Timing("net", plan or TimingPlan(), StopRule(), runs, 1, True)
+
+
+def test_one_process_that_disagrees_with_the_wall_warns_and_most_of_them_refuse() -> None:
+    assert wall_verdict(model(1.0, 1.01, 1.02)) == ()
+    (warning,) = wall_verdict(model(1.0, 2.0, 1.0))
+    assert not warning.refuses
+    assert warning.note.text.startswith("in 1 of 3 processes; the first: 50 samples add up to")
+    (refusal,) = wall_verdict(model(2.0, 2.0, 1.0))
+    assert refusal.refuses
+    assert wall_verdict(model()) == ()
+
+
+def test_emptying_a_cache_before_each_call_is_outside_of_the_samples() -> None:
+    assert wall_verdict(model(2.0, 2.0, plan=TimingPlan("cuda", cold_cache=True))) == ()
+
+
+def test_an_accelerator_s_events_and_waiting_are_allowed_for() -> None:
+    # 50 calls of 10.3 ms and 0.1 ms around each.
+    share = 1 + 50 * 100e-6 / sum(HONEST) + 0.04
+    assert wall_verdict(model(share, plan=TimingPlan("cuda"))) == ()
 
 
 def test_a_mac_cannot_be_made_a_flop() -> None:

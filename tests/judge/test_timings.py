@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from effbench.judge.timings import estimate
+from effbench.judge.timings import disturbances, estimate
 from effbench.measure.timing.run import timed
 from effbench.measure.timing.simulated import MACHINES, SimulatedEntrant, Simulation
-from effbench.records import ProcessRun, StopRule, Timing, TimingPlan
+from effbench.records import Note, ProcessRun, StopRule, Timing, TimingPlan
 
 
 def timing(*processes: tuple[float, ...], rule: StopRule | None = None) -> Timing:
@@ -73,3 +74,21 @@ def test_intervals_of_runs_that_stopped_where_they_were_narrow_hold_the_truth() 
         rounds.append(len(run.runs))
     assert len(set(rounds)) > 5  # they did stop at different rounds
     assert 0.90 <= np.mean(held) <= 0.99
+
+
+def test_disturbances_are_said_once_with_the_rounds_they_were_in() -> None:
+    made = timing((1.0,), (1.0,), (1.0,), (1.0,))
+    steal = [(), (Note("steal", "cpu", "3 %"),), (), (Note("steal", "cpu", "5 %"), Note("thermal", "cpu", "hot"))]
+    shaken = replace(made, runs=tuple(replace(run, notes=notes) for run, notes in zip(made.runs, steal, strict=True)))
+    # Both models of a round have its notes: they are one disturbance.
+    assert disturbances([shaken, shaken]) == (
+        Note("steal", "cpu", "in 2 of 4 rounds; the last: 5 %"),
+        Note("thermal", "cpu", "in 1 of 4 rounds; the last: hot"),
+    )
+
+
+def test_rounds_that_were_run_again_are_one_note() -> None:
+    made = timing((1.0,), (1.0,))
+    runs = tuple(replace(run, notes=(Note("run-again", f"round {run.round}", "steal"),)) for run in made.runs)
+    (note,) = disturbances([replace(made, runs=runs)])
+    assert note == Note("run-again", "rounds", "in 2 of 2 rounds; the last: steal")

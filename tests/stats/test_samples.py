@@ -36,13 +36,24 @@ def test_a_drift_that_hits_both_cancels_to_what_one_call_adds() -> None:
     assert ratio == pytest.approx(math.log(1.03), abs=0.001)
 
 
-def test_unequal_counts_pair_the_nearest_calls() -> None:
-    # Called at 0, 3, 8 and at all other places: nearest are 1, 2 or 4, and 7 or 9.
+def test_unequal_counts_pair_what_was_called_in_a_row() -> None:
+    # Called at 0, 3, 8 and at all other places: 1 to 2, 4 to 7 and 9 in a row, of medians 1.5, 5.5 and 9.
     a_order, b_order = np.array([0, 3, 8]), np.array([1, 2, 4, 5, 6, 7, 9])
     cost = np.exp(0.5 * np.arange(10.0))
-    expected = [0.5, 0.5, 0.5]
+    expected = [0.5 * (1.5 - 0), 0.5 * (5.5 - 3), 0.5 * (9 - 8)]
     assert log_ratio(cost[a_order], a_order, cost[b_order], b_order) == pytest.approx(np.mean(expected))
     assert log_ratio(cost[b_order], b_order, cost[a_order], a_order) == pytest.approx(-np.mean(expected))
+
+
+def test_a_cold_first_call_of_every_turn_does_not_decide_which_is_faster() -> None:
+    # Turns of 35 calls of a and 31 of b, b 10 % slower; each turn's first call takes twice as long.
+    places = np.arange(10 * 66)
+    of_a = places % 66 < 35
+    turn = np.where(of_a, places % 66, places % 66 - 35)
+    cost = np.where(of_a, 1.0, 1.1) * np.where(turn == 0, 2.0, 1.0)
+    a, b = places[of_a], places[~of_a]
+    assert log_ratio(cost[a], a, cost[b], b) == pytest.approx(math.log(1.1))
+    assert log_ratio(cost[b], b, cost[a], a) == pytest.approx(-math.log(1.1))
 
 
 @pytest.mark.parametrize("kept", [20, 5, 1])

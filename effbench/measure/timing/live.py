@@ -43,6 +43,7 @@ class Live:
     ) -> None:
         """`at_end` holds what is put back when the session closes; `now` reads the host's counter in seconds."""
         self.notes = step.notes
+        self.samples = step.samples
         self.wall_s = 0.0
         self._name = name
         self._step = step
@@ -117,12 +118,12 @@ class InProcess:
         with ExitStack() as stack:
             stack.enter_context(same_random_state())
             with died(self.name, "loading"):
-                step = prepare(replace(self.loaded, build=_copied(self.loaded)), self.plan)
+                step = prepare(replace(self.loaded, build=copied(self.loaded)), self.plan)
             told = replace(step, notes=(*step.notes, *self.notes))
             return Live(self.name, told, self.plan.device, self.memory, stack.pop_all())
 
 
-def _copied(loaded: Loaded) -> Build:
+def copied(loaded: Loaded) -> Build:
     """Returns a build whose model shares nothing with the user's."""
 
     def build(device: str) -> nn.Module:

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from effbench.measure.timing.simulated import BETWEEN_ROUNDS_S, Machine, drawn
 from effbench.records.timing import StopRule
-from effbench.stats import Floats, Looks, look, midmean, typical
+from effbench.stats import Floats, Looks, Settled, midmean, settled, typical
 
 _COST_S = 0.01
 
@@ -82,18 +81,9 @@ def outcome_of(machine: str, difference: float, rule: StopRule, ratios: Floats) 
     )
 
 
-def verdicts_of(ratios: Floats, rule: StopRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def verdicts_of(ratios: Floats, rule: StopRule) -> Settled:
     """Returns each run's verdict (1 slower, −1 faster, 2 same, 0 undecided) and the pairs it took."""
-    runs, allowed = ratios.shape
-    looks = Looks(rule.min_rounds, allowed)
-    verdicts = np.zeros(runs, dtype=np.int64)
-    pairs = np.full(runs, allowed, dtype=np.int64)
-    for count in range(looks.first, looks.last + 1):
-        seen = look(ratios[:, :count], looks, final=count == allowed, margin=math.log1p(rule.margin))
-        found = np.where(seen.same, 2, np.where(seen.different, np.sign(seen.mean), 0)).astype(np.int64)
-        new = (verdicts == 0) & (found != 0)
-        verdicts[new], pairs[new] = found[new], count
-    return verdicts, pairs
+    return settled(ratios, Looks(rule.min_rounds, ratios.shape[1]), math.log1p(rule.margin))
 
 
 def operating_point(

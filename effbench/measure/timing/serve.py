@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError, one_line
 from effbench.measure.timing.entrant import Died, OutOfMemory
-from effbench.measure.timing.wire import Message, decode, encode, greeting, read_load
+from effbench.measure.timing.wire import Asked, Message, decode, encode, greeting, read_load
 
 if TYPE_CHECKING:
+    from effbench.measure.source import Source
     from effbench.measure.timing.live import Live
+    from effbench.measure.timing.looker import Looker
 
 _SEED = 0
 """Every process of a model draws the same weights: another draw would be another model."""
@@ -71,11 +73,13 @@ def _die_with(descriptor: int) -> None:
 
 def answered(requests: Iterator[Message]) -> Iterator[Message]:
     """Gives the answer to each request; a failure of the model is an answer too."""
-    live: Live | None = None
+    live: Live | Looker | None = None
     for request in requests:
         try:
             if request["do"] == "load":
                 live, answer = _load(request)
+            elif request["do"] == "look":
+                live, answer = _look(request)
             elif live is None:
                 raise InputError("no model is loaded: ask for one first")
             else:
@@ -92,14 +96,38 @@ def _because(error: BaseException) -> str:
 
 def _load(request: Message) -> tuple[Live, Message]:
     start = perf_counter()
-    import torch
-
-    from effbench.measure.load import load
     from effbench.measure.source import runnable
     from effbench.measure.timing.live import Live, died
     from effbench.measure.timing.step import prepare
 
     model, plan = read_load(request)
+    with died(model.spec, "loading"):
+        loaded = runnable(_source(model))
+        step = prepare(loaded, plan)
+    # What was made until here is not looked through again by the collector, which would do so during calls.
+    gc.collect()
+    gc.freeze()
+    live = Live(loaded.name, step, plan.device)
+    notes = [[note.code, note.subject, note.text] for note in live.notes]
+    return live, {"threads": live.threads, "load_s": perf_counter() - start, "notes": notes, "samples": step.samples}
+
+
+def _look(request: Message) -> tuple[Looker, Message]:
+    from effbench.measure.timing.live import died
+    from effbench.measure.timing.looker import Looker
+
+    model, plan = read_load(request)
+    with died(model.spec, "loading"):
+        looker = Looker(_source(model), plan, request["needs"])
+    return looker, {"name": looker.name, "trace": asdict(looker.trace)}
+
+
+def _source(model: Asked) -> Source:
+    """Returns what a spec names, after importing the plugins; the seeds are set."""
+    import torch
+
+    from effbench.measure.load import load
+
     torch.manual_seed(_SEED)
     random.seed(_SEED)
     for name in model.plugins:
@@ -107,15 +135,7 @@ def _load(request: Message) -> tuple[Live, Message]:
             importlib.import_module(name)
         except Exception as error:
             raise InputError(f"--plugin {name}: importing it raised {one_line(error)}") from error
-    with died(model.spec, "loading"):
-        loaded = runnable(load(model.spec, model.args, model.inputs, model.unsafe))
-        step = prepare(loaded, plan)
-    # What was made until here is not looked through again by the collector, which would do so during calls.
-    gc.collect()
-    gc.freeze()
-    live = Live(loaded.name, step, plan.device)
-    notes = [[note.code, note.subject, note.text] for note in live.notes]
-    return live, {"threads": live.threads, "load_s": perf_counter() - start, "notes": notes}
+    return load(model.spec, model.args, model.inputs, model.unsafe)
 
 
 def _call(live: Live, request: Message) -> Message:
@@ -128,10 +148,19 @@ def _peak(live: Live, request: Message) -> Message:
     return {"bytes": live.peak_bytes("exact" if request["exact"] else "marks")}
 
 
-def _environment(live: Live, request: Message) -> Message:
+def _environment(live: Live | Looker, request: Message) -> Message:
     from effbench.measure.machine.environment import environment
 
     return {"environment": asdict(environment())}
 
 
-_ACTIONS: dict[str, Callable[[Any, Message], Message]] = {"call": _call, "peak": _peak, "environment": _environment}
+def _op_times(looker: Looker, request: Message) -> Message:
+    return {"op_times": asdict(looker.op_times(request["passes"]))}
+
+
+_ACTIONS: dict[str, Callable[[Any, Message], Message]] = {
+    "call": _call,
+    "peak": _peak,
+    "environment": _environment,
+    "op_times": _op_times,
+}

@@ -37,6 +37,7 @@ class Step:
         around: the context that calls are made in: threads and gradients as planned, restored at its end.
         threads: intra-op threads inside it.
         input_bytes: what the inputs hold for as long as the step lives.
+        samples: first dimension of the inputs; None where they do not share one.
         notes: what a reader of its times must know.
     """
 
@@ -46,6 +47,7 @@ class Step:
     threads: int
     input_bytes: int
     notes: tuple[Note, ...] = ()
+    samples: int | None = None
 
 
 def prepare(loaded: Loaded, plan: TimingPlan) -> Step:
@@ -58,7 +60,7 @@ def prepare(loaded: Loaded, plan: TimingPlan) -> Step:
     device = _device(plan.device)
     _refuse_impossible(plan, device)
     model = _built(loaded, device, plan)
-    given = mapped(_resized(loaded, plan.batch), lambda tensor: _placed(tensor.detach(), device, plan))
+    given = mapped(resized(loaded, plan.batch), lambda tensor: _placed(tensor.detach(), device, plan))
     if plan.memory_format == "channels_last" and not any(item.dim() in _CHANNELS_LAST for item in tensors_in(given)):
         raise InputError(f"{loaded.name}: channels_last is for inputs of 4 or 5 dimensions, and it has none")
     called = torch.compile(model) if plan.compiled else model
@@ -75,7 +77,10 @@ def prepare(loaded: Loaded, plan: TimingPlan) -> Step:
             call = captured(call)
     held = sum({item.untyped_storage()._cdata: item.untyped_storage().nbytes() for item in tensors_in(given)}.values())
     clock = clock_for(device, plan.cold_cache)
-    return Step(call, clock, around, threads, held, _notes(loaded, plan))
+    sizes = _first_sizes(given)
+    return Step(
+        call, clock, around, threads, held, _notes(loaded, plan), sizes[0] if len(sizes) == 1 and sizes[0] else None
+    )
 
 
 # What cannot be
@@ -169,7 +174,11 @@ def _formatted(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if order is None else tensor.contiguous(memory_format=order)
 
 
-def _resized(loaded: Loaded, batch: int | None) -> tuple[Any, Any]:
+def _first_sizes(given: object) -> list[int]:
+    return sorted({item.shape[0] for item in tensors_in(given) if item.dim()})
+
+
+def resized(loaded: Loaded, batch: int | None) -> tuple[Any, Any]:
     """Returns (args, kwargs) with so many samples: the given ones, again and again where they are fewer.
 
     Raises:
@@ -180,7 +189,7 @@ def _resized(loaded: Loaded, batch: int | None) -> tuple[Any, Any]:
         raise InputError(f"{loaded.name}: its inputs lie on meta and have no data to run with: give smaller ones")
     if batch is None:
         return given
-    sizes = sorted({item.shape[0] for item in tensors_in(given) if item.dim()})
+    sizes = _first_sizes(given)
     if len(sizes) != 1:
         found = f"first dimensions {' and '.join(map(str, sizes))}" if sizes else "no dimension"
         raise InputError(f"{loaded.name}: batch {batch}: its inputs have {found}; give inputs of that batch instead")
@@ -189,10 +198,10 @@ def _resized(loaded: Loaded, batch: int | None) -> tuple[Any, Any]:
     if sizes == [0]:
         raise InputError(f"{loaded.name}: batch {batch}: its inputs hold no sample to repeat")
     rows = torch.arange(batch) % sizes[0]
-    resized: tuple[Any, Any] = mapped(
+    repeated: tuple[Any, Any] = mapped(
         given, lambda item: item.index_select(0, rows.to(item.device)) if item.dim() else item
     )
-    return resized
+    return repeated
 
 
 # The call

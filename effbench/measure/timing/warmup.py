@@ -14,8 +14,10 @@ _ENOUGH = 10
 """Steady calls in a row before a process counts as warm."""
 
 _NEARLY = 1.2
-"""Cuts whose score is this near to the best are as good. Of 300 steady calls the best cut left out 70 or more by
-chance in one run of 20, the first good one none; the medians left after a slow decay or a late step are as good."""
+"""Cuts whose score is this near to the best are as good. Of 300 steady calls of sd 5 % the best cut leaves out 44 or
+more in one of 20 draws (10,000), the first good one none in 98 of 100. It costs little: after half as much again that
+falls by e every 10 calls the median left is .47 % off (root mean square of 2,000 draws), with the best cut .42 %; after
+a step at call 100 .45 and .46 %."""
 
 _BATCH_S = 0.05
 _BATCH = 10

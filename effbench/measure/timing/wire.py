@@ -2,10 +2,13 @@
 
 The worker greets with the protocol's number, then answers one line for each it is given:
 
-    {"do": "load", "model": {…}, "plan": {…}}   {"threads": 2, "load_s": 0.41, "notes": [["code", "subject", "text"]]}
+    {"do": "load", "model": {…}, "plan": {…}}   {"threads": 2, "load_s": 0.41, "notes": [["code", "subject", "text"]],
+                                                "samples": 1}
     {"do": "call", "times": 3}                  {"seconds": [0.0098, …], "wall_s": 0.0301}
     {"do": "peak", "exact": false}              {"bytes": [["resident", 412319744], …]}
     {"do": "environment"}                       {"environment": {…}}
+    {"do": "look", "model": {…}, "plan": {…}, "needs": []}   {"name": "Net", "trace": {…}}
+    {"do": "op_times", "passes": 3}             {"op_times": {…}}, after "look"
     any                                         {"raised": "one line", "because": "input", "model" or "memory"}
 
 Nothing is pickled, so both sides may differ in Python and in PyTorch.

@@ -92,18 +92,24 @@ class Worker:
             InputError: the spec names no model that can be run, or the plan cannot be had there.
         """
         message = load_message(self.model, self.plan)
-        environment = _environment(os.environ, self.place.path)
-        try:
-            child = Child(self.place.command, environment, self.place.folder)
-        except OSError as error:
-            raise InputError(f"{self.place.command[0]}: cannot be started: {error.strerror}") from error
-        session = WorkerSession(self.name, child, self.memory, self.timeout_s)
+        session = WorkerSession(self.name, self.child(), self.memory, self.timeout_s)
         try:
             session.load(message)
         except BaseException:
             session.close()
             raise
         return session
+
+    def child(self) -> Child:
+        """Returns the process, started and not asked for anything yet.
+
+        Raises:
+            InputError: its interpreter cannot be started.
+        """
+        try:
+            return Child(self.place.command, _environment(os.environ, self.place.path), self.place.folder)
+        except OSError as error:
+            raise InputError(f"{self.place.command[0]}: cannot be started: {error.strerror}") from error
 
 
 class WorkerSession:
@@ -113,11 +119,13 @@ class WorkerSession:
         load_s: seconds from the first import to the model being ready.
         wall_s: seconds around all calls so far by the process's own counter, outside the clock that times them.
         notes: what a reader of its times must know.
+        samples: in one call; None where the inputs do not share a first dimension.
     """
 
     def __init__(self, name: str, child: Child, memory: Memory, timeout_s: float) -> None:
         self.load_s = self.wall_s = 0.0
         self.notes: tuple[Note, ...] = ()
+        self.samples: int | None = None
         self._threads = 0
         self._name = name
         self._child = child
@@ -140,6 +148,7 @@ class WorkerSession:
         answer = self._asked(message)
         self._threads, self.load_s = int(answer["threads"]), float(answer["load_s"])
         self.notes = tuple(Note(*note) for note in answer["notes"])
+        self.samples = answer.get("samples")
 
     def call(self, times: int) -> tuple[float, ...]:
         """Returns the seconds of each of so many calls in a row.
@@ -193,8 +202,12 @@ class WorkerSession:
 
     def _asked(self, message: Mapping[str, Any]) -> Message:
         """Returns the answer to a request; after a failure the process is of no more use and is ended."""
+        self._child.write(encode(message))
+        return self._answer()
+
+    def _answer(self) -> Message:
+        """Returns the next answer; after a failure the process is ended."""
         try:
-            self._child.write(encode(message))
             answer = decode(self._read())
             if "raised" not in answer:
                 return answer

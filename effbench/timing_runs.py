@@ -1,0 +1,232 @@
+"""`effbench time` as a pipeline: the batch is found, the models timed, and what was asked for beside measured after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from effbench.api import load
+from effbench.documents.time import batch_part, energy_part, timing_document, training_part
+from effbench.judge.plausible import wall_verdict
+from effbench.judge.roofline_document import roofline_document
+from effbench.judge.timings import estimate
+from effbench.measure.machine.counters import nvml_energy, rapl
+from effbench.measure.machine.energy import Counter, measure_energy
+from effbench.measure.machine.nvml import open_nvml
+from effbench.measure.timing.throughput import BestBatch, Measured, best_batch, host_limit_bytes
+from effbench.records import Energy, NoEnergy, Note, Peaks, Record, StopRule, Timing, TimingPlan
+from effbench.store import Store
+from effbench.timings import Timed, time_entrants, watch_here
+
+if TYPE_CHECKING:
+    from effbench.measure.source import Loaded
+    from effbench.measure.timing.run import Progress
+    from effbench.measure.timing.worker import Worker
+
+Say = Callable[[str], None]
+_CALLS_S = 0.05
+"""While a counter counts, a process is asked for calls of about so long together: asking takes 0.1 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted beside the times."""
+
+    throughput: bool = False
+    roofline: bool = False
+    energy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What `effbench time` measured.
+
+    Attributes:
+        extras: further entries of each model's document. notes: further notes.
+        refused: by model, why its times are no measurement.
+    """
+
+    timed: Timed
+    specs: tuple[str, ...]
+    sources: tuple[Worker, ...]
+    seed: int
+    extras: tuple[Mapping[str, Any], ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Returns the document; a refused model has its raw samples and no figures."""
+        return timing_document(self.timed, self.specs, self.seed, self.extras, self.notes, self.refused)
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Returns a line for each model whose interval did not become narrow enough, or that died."""
+        return tuple(
+            timing.died or f"{timing.model}: not converged: raise --budget, --rounds or --half-width"
+            for timing in self.timed.timings
+            if not timing.converged
+        )
+
+    def record(self, folder: Path) -> None:
+        """Adds the times of every model that lived and was not refused to its record.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        for timing, worker in zip(self.timed.timings, self.sources, strict=True):
+            if timing.runs and timing.model not in self.refused:
+                name = _loaded(worker).name
+                entry = Record(name, worker.model.spec, timings=(timing,), environment=self.timed.environment)
+                Store(folder).save(entry)
+
+
+def run_time(
+    workers: Sequence[Worker],
+    rule: StopRule,
+    seed: int,
+    wanted: Wanted,
+    say: Say,
+    on_round: Callable[[Progress], None] | None = None,
+) -> Done:
+    """Returns the times of models, each check made and everything wanted measured.
+
+    Raises:
+        InputError: a spec names no model, or the plan cannot be had.
+    """
+    extras: list[dict[str, Any]] = [{} for _ in workers]
+    entrants = list(workers)
+    if wanted.throughput:
+        for place, worker in enumerate(workers):
+            found = best_batch_of(worker, say)
+            extras[place] |= batch_part(found)
+            entrants[place] = replace(worker, plan=replace(worker.plan, batch=found.best.batch))
+    timed = time_entrants(entrants, rule, seed, on_round=on_round)
+    refused, notes = _against_the_wall(timed)
+    peaks: Peaks | None = None
+    for timing, worker, extra in zip(timed.timings, entrants, extras, strict=True):
+        median_s = estimate(timing).median_s
+        if median_s is None:
+            continue
+        if worker.plan.runs == "training":
+            extra |= _training(worker, median_s)
+        if wanted.roofline:
+            peaks = peaks or _peaks(worker.plan, timing, timed, say)
+            part, more, why = _roofline(worker, timing, median_s, peaks, say)
+            extra |= part
+            notes = (*notes, *more)
+            refused |= {timing.model: why} if why else {}
+        if wanted.energy:
+            say(f"measuring the energy of {worker.name}: over a minute")
+            extra |= energy_part(energy_of(worker, counter_for(worker.plan), median_s))
+    return Done(
+        timed, tuple(worker.model.spec for worker in workers), tuple(entrants), seed, tuple(extras), refused, notes
+    )
+
+
+def best_batch_of(worker: Worker, say: Say = lambda text: None) -> BestBatch:
+    """Returns where the search for a model's batch of the highest throughput ended, within the memory that is free.
+
+    A batch whose measuring was disturbed is measured once more, and the better of the two is kept.
+
+    Raises:
+        InputError: its inputs cannot be repeated.
+    """
+    limit = host_limit_bytes() if worker.plan.device == "cpu" else None
+    measured = Measured(lambda plan: replace(worker, plan=plan, memory="marks"), worker.plan, limit)
+
+    watch = watch_here([worker.plan])[0]
+
+    def told(batch: int) -> float:
+        say(f"{worker.name}: trying batch {batch}")
+        watch.restart()
+        reached = measured(batch)
+        return max(reached, measured(batch)) if watch().tainted else reached
+
+    return best_batch(told)
+
+
+def counter_for(plan: TimingPlan) -> Counter | NoEnergy:
+    """Returns the energy counter of a plan's device, or why there is none."""
+    kind, _, _ = plan.device.partition(":")
+    if kind == "cpu":
+        return rapl(Path("/"))
+    if kind != "cuda":
+        return NoEnergy("nvml", f"effbench reads no energy counter of {kind} devices")
+    nvml = open_nvml()
+    states = () if isinstance(nvml, str) else nvml.states()
+    if not isinstance(nvml, str) and len(states) != 1:
+        return NoEnergy("nvml", f"this machine has {len(states)} GPUs, and which one {plan.device} is cannot be told")
+    return nvml_energy(nvml, states[0].uuid if states else "", "the GPU")
+
+
+def energy_of(worker: Worker, counter: Counter | NoEnergy, median_s: float) -> Energy | NoEnergy:
+    """Returns what a model draws in a fresh process, or why that is not known.
+
+    Raises:
+        Died: the process ended.
+    """
+    if isinstance(counter, NoEnergy):
+        return counter
+    times = max(1, round(_CALLS_S / median_s))
+    session = worker.start(0)
+    try:
+        session.call(times)
+        found = measure_energy(counter, lambda: session.call(times), time.perf_counter, time.sleep)
+    finally:
+        session.close()
+    if isinstance(found, NoEnergy):
+        return found
+    return replace(found, windows=tuple(replace(item, calls=item.calls * times) for item in found.windows))
+
+
+def _against_the_wall(timed: Timed) -> tuple[dict[str, str], tuple[Note, ...]]:
+    """Returns (by model, why it is refused; the warnings)."""
+    refused: dict[str, str] = {}
+    notes: list[Note] = []
+    for timing in timed.timings:
+        for found in wall_verdict(timing):
+            notes.append(found.note)
+            if found.refuses:
+                refused[timing.model] = found.note.text
+    return refused, tuple(notes)
+
+
+def _training(worker: Worker, median_s: float) -> dict[str, Any]:
+    from effbench.rooflines import step_macs
+
+    return training_part(*step_macs(_loaded(worker), worker.plan), median_s)
+
+
+def _peaks(plan: TimingPlan, timing: Timing, timed: Timed, say: Say) -> Peaks:
+    from effbench.rooflines import PEAKS_S, peaks_here
+
+    say(f"measuring what this machine reaches: {PEAKS_S:g} s")
+    return peaks_here(plan, timing.threads, timed.environment, watch_here([plan])[0])
+
+
+def _roofline(
+    worker: Worker, timing: Timing, median_s: float, peaks: Peaks, say: Say
+) -> tuple[dict[str, Any], tuple[Note, ...], str | None]:
+    """Returns (the document's entry, notes, why the time is refused)."""
+    from effbench.rooflines import ops_of
+
+    say(f"timing the ops of {worker.name}")
+    found = ops_of(_loaded(worker), worker.plan, timing.threads, median_s, peaks)
+    why = next((item.note.text for item in found.objections if item.refuses), None)
+    notes = (*found.notes, *(item.note for item in found.objections), *peaks.notes, *_shaken(peaks))
+    return {"roofline": roofline_document(found.roofline, timing.model, found.notes)}, notes, why
+
+
+def _shaken(peaks: Peaks) -> tuple[Note, ...]:
+    text = "the machine was disturbed while they were measured: they are lower bounds, and nothing is refused for them"
+    return (Note("disturbed-peaks", "peaks", text),) if peaks.disturbed else ()
+
+
+def _loaded(worker: Worker) -> Loaded:
+    """Returns the model of a spec, loaded in this process."""
+    from effbench.measure.source import runnable
+
+    asked = worker.model
+    return runnable(load(asked.spec, asked.args, asked.inputs, asked.unsafe))

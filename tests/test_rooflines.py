@@ -1,0 +1,60 @@
+"""What needs a model's ops beside its times, with peaks that are made up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from effbench.measure.source import Loaded, ModelInputs, already_built
+from effbench.records import GemmRun, Peaks, StreamRun, TimingPlan
+from effbench.rooflines import ops_of, step_macs, traced_as_timed
+
+ROWS, WIDE = 2, 64
+MACS = ROWS * WIDE * WIDE
+
+
+def linear(batch: int = ROWS) -> Loaded:
+    return Loaded("net", None, already_built(nn.Linear(WIDE, WIDE)), ModelInputs((torch.rand(batch, WIDE),)))
+
+
+def peaks(flops_per_s: float, bytes_per_s: float = 1e9, disturbed: bool = False) -> Peaks:
+    gemm = GemmRun("float32", 1, 100, 1, (2e6 / flops_per_s,))
+    stream = StreamRun("copy", 1, 8, 8, (8 / bytes_per_s,))
+    return Peaks("cpu", (gemm,), (stream,), 1.0, disturbed)
+
+
+def test_the_trace_is_in_the_precision_and_batch_that_are_timed() -> None:
+    seen = traced_as_timed(linear(), TimingPlan(batch=5, precision="bfloat16"))
+    assert [(item.shape, item.dtype) for item in seen.inputs] == [((5, WIDE), "bfloat16")]
+    assert {param.dtype for param in seen.params} == {"bfloat16"}
+
+
+def test_a_roofline_has_every_op_with_its_time() -> None:
+    found = ops_of(linear(), TimingPlan(threads=1), 1, 1.0, peaks(1e9))
+    roof = found.roofline
+    assert roof.latency_s == 1.0
+    busy = [op for op in roof.ops if op.attainable_s]
+    assert [op.op for op in busy] == ["aten::addmm"]
+    assert busy[0].flops is not None
+    assert busy[0].flops.count == 2 * MACS + ROWS * WIDE  # each bias is one more addition
+    assert busy[0].measured_s is not None
+    assert busy[0].measured_s > 0
+    assert found.objections == ()
+    assert found.notes[0].code == "op-times"
+
+
+@pytest.mark.parametrize(("disturbed", "refuses"), [(False, True), (True, False)])
+def test_a_call_faster_than_the_machine_is_refused_unless_its_peaks_were_disturbed(
+    disturbed: bool, refuses: bool
+) -> None:
+    # 16,384 FLOPs in half the time that 1 GFLOP/s needs.
+    found = ops_of(linear(), TimingPlan(threads=1), 1, MACS * 1e-9, peaks(1e9, 1e12, disturbed))
+    (against,) = found.objections
+    assert (against.note.code, against.refuses) == ("faster-than-peak", refuses)
+
+
+def test_a_training_step_costs_its_forward_pass_and_the_weights_gradient() -> None:
+    macs, unknown = step_macs(linear(), TimingPlan(runs="training"))
+    assert macs is not None
+    assert (macs.forward.count, macs.backward.count, unknown) == (MACS, MACS, {})

@@ -1,0 +1,167 @@
+"""A whole selfcheck on simulated machines: figures, budget, deaths, and the real built-in model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from effbench.documents.selfcheck import selfcheck_document
+from effbench.errors import InputError
+from effbench.measure.machine.interference import Disturbance
+from effbench.measure.timing.probe import INPUT, SPEC, Probe, probe, repeats_for
+from effbench.measure.timing.simulated import MACHINES, Death, Machine, SimulatedEntrant, Simulation
+from effbench.records import Note, TimingPlan
+from effbench.records.environment import Environment
+from effbench.records.peaks import GemmRun, Peaks, StreamRun
+from effbench.report import render
+from effbench.report.selfcheck import seconds, selfcheck_report
+from effbench.report.table import Terminal
+from effbench.selfchecks import Checked, checked, selfcheck
+
+PEAK = Peaks(
+    "cpu",
+    (GemmRun("float32", 1, 1000, 1, (0.02, 0.025)), GemmRun("float32", 1, 500, 1, (0.005, 0.005))),
+    (StreamRun("copy", 1, 2**20, 10**9, (0.1, 0.2)), StreamRun("read", 1, 2**20, 10**9, (0.05, 0.05))),
+    20.0,
+)
+
+
+def quiet() -> Disturbance:
+    return Disturbance()
+
+
+def run(
+    machine: Machine = MACHINES[0],
+    budget_s: float = 180.0,
+    death: Death | None = None,
+    start_s: float = 1.0,
+    peaks: Peaks = PEAK,
+    cost_s: float = 0.01,
+) -> tuple[Checked, Simulation]:
+    """Returns a selfcheck of a simulated machine, whose peaks take all the time that they are given."""
+    simulation = Simulation(machine, 1)
+    one = SimulatedEntrant("A", cost_s, simulation, start_s=start_s)
+    entrants = [one, replace(one, name="A again", death=death)]
+
+    def measured(budget: float, environment: Environment) -> Peaks:
+        simulation.clock.advance(budget)
+        return peaks
+
+    return checked(entrants, measured, budget_s, quiet, now=simulation.clock), simulation
+
+
+@pytest.mark.parametrize("budget_s", [40.0, 180.0])
+@pytest.mark.parametrize("start_s", [0.5, 3.0])
+def test_the_budget_holds_the_start_of_processes_too(budget_s: float, start_s: float) -> None:
+    found, simulation = run(budget_s=budget_s, start_s=start_s)
+    assert simulation.clock.now_s <= 1.1 * budget_s
+    assert simulation.clock.now_s >= 0.75 * budget_s
+    assert found.spent_s == simulation.clock.now_s
+
+
+def test_an_honest_machine() -> None:
+    found, _ = run()
+    assert found.comparison.pairs >= 30
+    assert found.comparison.verdict in ("same", "undecided")
+    assert found.check is not None
+    assert found.check.pairs == found.comparison.pairs
+    assert found.check.is_honest
+    assert found.check.outcomes[3].slower == 1.0
+    assert found.model.median_s == pytest.approx(0.01, rel=0.05)
+    assert {each.rounds for each in found.disturbed} == {0}
+    assert not [note for note in found.notes if note.code in ("few-pairs", "died")]
+
+
+def test_too_few_pairs_give_no_rates_and_say_so() -> None:
+    found, _ = run(budget_s=20.0, start_s=3.0)
+    assert found.comparison.pairs < 6
+    assert found.check is None
+    (told,) = [note.text for note in found.notes if note.code == "few-pairs"]
+    assert told == f"{found.comparison.pairs} pairs of processes were measured and a verdict needs 6: raise --budget"
+    document = selfcheck_document(found)
+    assert document["outcomes"] is document["false_alarms"] is document["detectable"] is None
+    assert "Verdicts" not in render(selfcheck_report(document))
+
+
+@pytest.mark.parametrize("before_call", [None, 5, 40])
+def test_a_model_that_dies_ends_the_series_and_is_told(before_call: int | None) -> None:
+    found, simulation = run(death=Death(3, before_call))
+    assert found.comparison.pairs == 3
+    assert [note.text for note in found.notes if note.code == "died"] == ["killed by signal 9"]
+    assert simulation.clock.now_s < 60
+
+
+def test_nothing_is_judged_where_no_pair_was_measured() -> None:
+    found, _ = run(death=Death(0, None))
+    assert (found.comparison.pairs, found.comparison.ratio, found.check) == (0, None, None)
+    document = selfcheck_document(found)
+    assert "against itself  0 pairs of fresh processes\n" in render(selfcheck_report(document))
+    assert "model           unknown a call\n" in render(
+        selfcheck_report({**document, "call_s": None, "between_processes": None})
+    )
+
+
+def test_the_document_is_plain_and_the_report_shows_its_figures() -> None:
+    found, _ = run()
+    document = selfcheck_document(found)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert sum(document["outcomes"][0][key] for key in ("slower", "faster", "same", "undecided")) == pytest.approx(1)
+    (product,) = document["peaks"]["products"]
+    assert (product["size"], product["flops_per_s"]) == (1000, 1e11)
+    (memory,) = document["peaks"]["memory"]
+    assert (memory["kernel"], memory["bytes_per_s"]) == ("read", 2e10)
+    for form in ("table", "csv", "markdown", "latex"):
+        text = render(selfcheck_report(document), form)
+        assert "against itself" in text
+        assert "float32" in text
+    wide = render(selfcheck_report(document), "table", Terminal(80, color=False))
+    assert max(map(len, wide.splitlines())) <= 80
+    assert "promised: 5 % at most" in wide
+    assert "3% slower" in wide
+    assert "products of" not in wide  # left out at 80 columns, and said
+
+
+def test_disturbed_peaks_are_called_lower_bounds() -> None:
+    found, _ = run(budget_s=40.0, peaks=replace(PEAK, disturbed=True, notes=(Note("steal", "cpu", "3 %"),)))
+    text = render(selfcheck_report(selfcheck_document(found)))
+    assert "disturbed while they were measured: lower bounds, not limits" in text
+    assert [note.code for note in found.notes].count("steal") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "?"), (4.46, "4.5 s"), (9.96, "10 s"), (41.2, "41 s"), (120, "2.0 min"), (7200, "2.0 h")],
+)
+def test_lengths_of_time(value: float | None, shown: str) -> None:
+    assert seconds(value) == shown
+
+
+def test_a_budget_that_holds_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="--budget 5: two pairs of processes and the peaks need 20 s at least"):
+        selfcheck(5)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(InputError):
+        selfcheck(60, device="nosuch")
+
+
+# The built-in model
+
+
+def test_the_built_in_model_does_its_block_so_many_times() -> None:
+    torch.manual_seed(0)
+    model = Probe(3).eval()
+    x = torch.rand(1, 16, 4, 4)
+    assert torch.equal(model(x), model.block(model.block(model.block(x))))
+    asked = probe(7)
+    assert (asked.spec, asked.args, asked.inputs) == (SPEC, {"repeats": 7}, (INPUT,))
+
+
+def test_repeats_grow_with_the_time_wanted() -> None:
+    plan = TimingPlan(threads=1)
+    assert repeats_for(1e-9, plan) == 1
+    assert repeats_for(1.0, plan) > 20

@@ -1,0 +1,238 @@
+"""What `effbench time` measures beside times: batches, joules, refusals, records; the world is faked at its seams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runner import source
+
+from effbench import timing_runs
+from effbench.documents.time import energy_part, timing_document
+from effbench.errors import InputError
+from effbench.measure.machine.interference import Disturbance
+from effbench.measure.machine.nvml import GpuState
+from effbench.measure.timing.entrant import OutOfMemory
+from effbench.records import Energy, EnergyWindow, NoEnergy, Note, ProcessRun, StopRule, Timing, TimingPlan
+from effbench.records.environment import Cpu, Environment, Memory, System
+from effbench.timing_runs import Wanted, best_batch_of, counter_for, energy_of, run_time
+from effbench.timings import Timed, workers
+
+HERE = Environment(Cpu("a processor"), Memory(), System())
+WORKERS = workers(["net.py:Net"])
+
+
+def timing(wall: float = 1.0, converged: bool = True, died: str | None = None, median_s: float = 0.01) -> Timing:
+    runs = tuple(
+        ProcessRun(number, 0.5, (), (median_s,) * 4, (0, 1, 2, 3), 4 * median_s * wall, None, (("resident", 9),))
+        for number in range(3)
+    )
+    return Timing("Net", TimingPlan(), StopRule(), () if died else runs, 2, converged, died, (), 8)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replaces what is timed by what is given."""
+
+    def put(*timings: Timing) -> None:
+        made = Timed(timings, HERE, (Note("unwatched", "steal", "…"),))
+        monkeypatch.setattr(timing_runs, "time_entrants", lambda *words, **named: made)
+
+    return put
+
+
+def done(wanted: Wanted | None = None, models: Sequence[Any] = WORKERS) -> timing_runs.Done:
+    return run_time(models, StopRule(), 7, wanted or Wanted(), lambda text: None)
+
+
+def test_a_run_is_a_document_with_its_raw_samples(fake: Callable[..., None]) -> None:
+    fake(timing())
+    document = done().document()
+    (model,) = document["models"]
+    assert (document["schema"], document["seed"], model["spec"]) == (1, 7, "net.py:Net")
+    assert model["median_s"] == pytest.approx(0.01)
+    assert model["samples_per_s"] == pytest.approx(800)
+    assert model["runs"][0]["samples_s"] == (0.01,) * 4
+    assert model["peak_bytes"] == {"resident": 9}
+    assert document["notes"] == [{"code": "unwatched", "subject": "steal", "text": "…"}]
+    json.dumps(document, allow_nan=False)
+
+
+def test_times_that_disagree_with_the_wall_are_refused_and_not_shown(fake: Callable[..., None]) -> None:
+    fake(timing(wall=1000.0))
+    found = done()
+    assert "a missing synchronisation" in found.refused["Net"]
+    (model,) = found.document()["models"]
+    assert (model["median_s"], model["samples_per_s"], model["runs"] != []) == (None, None, True)
+    assert model["refused"] == found.refused["Net"]
+
+
+def test_what_did_not_converge_and_what_died_is_unfinished(fake: Callable[..., None]) -> None:
+    fake(timing(converged=False))
+    assert done().unfinished() == ("Net: not converged: raise --budget, --rounds or --half-width",)
+    fake(timing(converged=False, died="Net: killed"))
+    assert done().unfinished() == ("Net: killed",)
+    fake(timing())
+    assert done().unfinished() == ()
+
+
+def test_a_record_has_the_name_that_a_profile_gives_it(
+    fake: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(source())
+    fake(timing())
+    done().record(tmp_path / "records")
+    (file,) = (tmp_path / "records").glob("*.json")
+    held = json.loads(file.read_text())
+    assert (held["spec"], len(held["timings"]), held["environment"]["cpu"]["model"]) == ("net.py:Net", 1, "a processor")
+    fake(timing(wall=1000.0))
+    done().record(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+# The batch of the highest throughput
+
+
+@dataclass
+class Searched:
+    """`Measured` with a model whose throughput saturates at batch 8 and whose memory ends at 64."""
+
+    tried: list[int]
+
+    def __call__(self, batch: int) -> float:
+        self.tried.append(batch)
+        if batch > 64:
+            raise OutOfMemory("no")
+        return min(batch, 8) * 100.0
+
+
+@pytest.mark.parametrize(("shaken", "times"), [(False, 1), (True, 2)])
+def test_the_best_batch_is_found_and_a_disturbed_one_tried_twice(
+    shaken: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = Searched([])
+    monkeypatch.setattr(timing_runs, "Measured", lambda *words: searched)
+
+    class Watch:
+        def restart(self) -> None: ...
+
+        def __call__(self) -> Disturbance:
+            return Disturbance((Note("steal", "cpu", "…"),) if shaken else ())
+
+    monkeypatch.setattr(timing_runs, "watch_here", lambda plans: (Watch(), ()))
+    found = best_batch_of(WORKERS[0])
+    assert (found.best.batch, found.best.samples_per_s) == (8, 800.0)
+    assert all(searched.tried.count(batch) == times for batch in searched.tried)
+
+
+def test_the_batch_found_is_the_one_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+
+    def timed(entrants: Sequence[Any], *words: object, **named: object) -> Timed:
+        seen.extend(entrant.plan.batch for entrant in entrants)
+        return Timed((timing(),), HERE)
+
+    monkeypatch.setattr(timing_runs, "Measured", lambda *words: Searched([]))
+    monkeypatch.setattr(timing_runs, "time_entrants", timed)
+    (model,) = done(Wanted(throughput=True)).document()["models"]
+    assert seen == [8]
+    assert (model["search"]["batch"], model["search"]["ended_by"]) == (8, "slower")
+
+
+# Energy
+
+
+class Steady:
+    """A session and a counter on one fake clock: a call takes 10 ms, the machine draws 20 W, idle or not."""
+
+    source: Any = "rapl"
+    covers = "package-0"
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.closed = False
+
+    def call(self, times: int) -> None:
+        self.now_s += 0.01 * times
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def joules(self) -> float:
+        return 20 * round(self.now_s, 3)
+
+    def start(self, number: int) -> Steady:
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_energy_is_that_of_one_call_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    steady = Steady()
+    monkeypatch.setattr("effbench.timing_runs.time.perf_counter", lambda: steady.now_s)
+    monkeypatch.setattr("effbench.timing_runs.time.sleep", steady.sleep)
+    model: Any = steady
+    found = energy_of(model, steady, 0.01)
+    assert isinstance(found, Energy)
+    assert steady.closed
+    part = energy_part(found)["energy"]
+    assert (part["source"], part["covers"], part["unavailable"]) == ("rapl", "package-0", None)
+    assert part["joules"] == pytest.approx(0.2, rel=0.001)  # 20 W for 10 ms
+    assert part["above_idle_joules"] == pytest.approx(0, abs=0.001)
+
+
+def test_without_a_counter_the_reason_is_the_answer() -> None:
+    reason = NoEnergy("rapl", "a virtual machine")
+    assert energy_of(WORKERS[0], reason, 0.01) is reason
+    assert energy_part(reason) == {"energy": {"source": "rapl", "unavailable": "a virtual machine"}}
+
+
+def test_of_several_gpus_none_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Two:
+        def states(self) -> tuple[GpuState, ...]:
+            return GpuState("GPU-a"), GpuState("GPU-b")
+
+    monkeypatch.setattr(timing_runs, "open_nvml", Two)
+    found = counter_for(TimingPlan("cuda:1"))
+    assert isinstance(found, NoEnergy)
+    assert "2 GPUs" in found.reason
+    monkeypatch.setattr(timing_runs, "open_nvml", lambda: "pynvml is not installed")
+    assert counter_for(TimingPlan("cuda")) == NoEnergy("nvml", "pynvml is not installed")
+    assert isinstance(counter_for(TimingPlan("mps")), NoEnergy)
+
+
+def test_a_window_without_calls_has_no_joules_a_call() -> None:
+    part = energy_part(Energy("nvml", "the GPU", 0.1, (EnergyWindow(1.0, 10.0, 100),)))["energy"]
+    assert (part["joules"], part["interval_joules"]) == (None, None)
+
+
+def test_a_step_s_macs_stand_beside_its_time(
+    fake: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(source())
+    fake(timing())
+    training = (replace(WORKERS[0], plan=TimingPlan(runs="training")),)
+    (model,) = done(models=training).document()["models"]
+    forward = 6 * 6 * 4 * 27
+    assert model["training"]["macs"] == 2 * forward  # no gradient of the image
+    assert model["training"]["macs_per_s"] == pytest.approx(2 * forward / 0.01)
+
+
+def test_a_spec_that_names_nothing_is_told_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"net\.py: no such file"):
+        done()
+
+
+def test_an_infinite_interval_is_unknown_in_json() -> None:
+    runs = tuple(ProcessRun(n, 1.0, (), (10.0 ** (200 * n - 100),), (0,), 1.0) for n in range(2))
+    made = Timed((replace(timing(), runs=runs),), HERE)
+    document = timing_document(made, ["x"], 0)
+    json.dumps(document, allow_nan=False)
