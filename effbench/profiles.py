@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.documents import explain_document, profile_document, summary_document
 from effbench.errors import Incomplete, InputError, ModelError, no_exit
+from effbench.garbage import no_collection
 from effbench.judge.convention import conventions
 from effbench.judge.count import Counts, Coverage, LayerCount, count, missing_facts
 from effbench.judge.explain import Explanation, explain
@@ -69,9 +70,10 @@ class Profile:
         """
         chosen = conventions.get(convention)
         missing = missing_facts(self.trace, chosen)
-        if missing and self.source is not None and self.trace.origin == "module":
-            return count(self._fuller(missing), chosen)
-        return count(self.trace, chosen)
+        again = missing and self.source is not None and self.trace.origin == "module"
+        trace = self._fuller(missing) if again else self.trace
+        with no_collection():
+            return count(trace, chosen)
 
     def with_facts(self, facts: Collection[Fact]) -> Profile:
         """Returns this profile with a trace that has the facts too, made anew where it lacks them.

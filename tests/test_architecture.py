@@ -18,6 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = {
     "errors": 0,
+    "garbage": 0,
     "units": 0,
     "stats": 0,
     "registry": 0,

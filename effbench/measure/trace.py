@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from effbench.errors import InputError, ModelError, one_line
+from effbench.garbage import no_collection
 from effbench.measure.containers import mapped, named_tensors
 from effbench.measure.direct import direct_calls_seen
 from effbench.measure.functions import functions_recorded
@@ -78,26 +78,12 @@ def _run_without_data(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> tup
     except Exception as error:
         return None, f"its constructor raised {one_line(error)}"
     try:
-        with _no_collection():
+        # Tensors on meta have no data to free. Storages in a cycle then live to the end, not until some collection.
+        with no_collection():
             hollow = _run(model, loaded.inputs, to_meta, mode, needs)
     except Exception as error:  # a kind of tensor that cannot be emptied
         return None, f"putting its tensors on meta raised {one_line(error)}"
     return hollow, hollow.failed or ""
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keeps Python's collector of cyclic garbage from running: 15 % of the time of a pass, which makes next to none.
-
-    Tensors on meta have no data to free. Storages in a cycle then live to the end, and not until some collection.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: frozenset[Fact]) -> Trace:
