@@ -74,8 +74,9 @@ ANSWERS = Answers()
 
 def _answer(op: Any, call: Call) -> Answer:
     own = own_rule(op)
-    if own is not None:
-        return with_plain_sizes(lambda: own(call))
+    answer = None if own is None else with_plain_sizes(lambda: own(call))
+    if answer is not None:
+        return answer
     rule = kind_of_rule(op)
     if rule == "runs":
         return "runs"
