@@ -193,7 +193,7 @@ def table(rows: list[Row], timm_table: Path | None = None) -> str:
     whole = len(rows) - len(failed) - len(unknown)
     real = sum("real-run" in row.get("notes", ()) for row in rows)
     lines = [
-        "Made by `python benchmarks/zoo.py`.",
+        f"Made by `python benchmarks/zoo.py{'' if timm_table is None else ' --timm-table ' + timm_table.name}`.",
         "",
         f"{len(rows)} architectures: {whole} counted in full, {len(unknown)} with an unknown op, {len(failed)} failed; "
         f"{real} needed data and were run for real. {sum(row['seconds'] for row in rows):,.0f} s of work.",

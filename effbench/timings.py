@@ -15,7 +15,7 @@ from effbench.measure.machine.hardware import read_cpu
 from effbench.measure.machine.interference import Watch, unwatched
 from effbench.measure.machine.nvml import open_nvml
 from effbench.measure.machine.readings import reader
-from effbench.measure.timing.entrant import Died, Entrant, Now, Session
+from effbench.measure.timing.entrant import Died, Entrant, Now, Session, Wrapped
 from effbench.measure.timing.rounds import Interference
 from effbench.measure.timing.run import Progress, timed
 from effbench.measure.timing.wire import Asked
@@ -197,19 +197,10 @@ class _Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listening:
+class _Listening(Wrapped):
     """An entrant whose sessions are listened to."""
 
-    entrant: Entrant
     heard: _Heard
-
-    @property
-    def name(self) -> str:
-        return self.entrant.name
-
-    @property
-    def plan(self) -> TimingPlan:
-        return self.entrant.plan
 
     def start(self, number: int) -> Session:
         session = self.entrant.start(number)

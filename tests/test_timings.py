@@ -13,6 +13,7 @@ from torch import nn, rand
 import effbench as eb
 from effbench.errors import InputError
 from effbench.measure.machine.interference import Disturbance
+from effbench.measure.timing.entrant import Wrapped
 from effbench.measure.timing.simulated import MACHINES, SimulatedEntrant, SimulatedSession, Simulation
 from effbench.measure.timing.worker import Place
 from effbench.records import Note, StopRule, TimingPlan
@@ -24,20 +25,12 @@ TINY = StopRule(min_rounds=2, max_rounds=2, calls=2, budget_s=5)
 HERE = Environment(Cpu("a processor"), Memory(), System())
 
 
-@dataclass
-class Talking:
+@dataclass(frozen=True)
+class Talking(Wrapped):
     """A simulated entrant whose sessions say something, count how often they are asked, and know where they are."""
 
     entrant: SimulatedEntrant
     asked: list[str]
-
-    @property
-    def name(self) -> str:
-        return self.entrant.name
-
-    @property
-    def plan(self) -> TimingPlan:
-        return self.entrant.plan
 
     def start(self, number: int) -> TalkingSession:
         return TalkingSession(self.entrant.start(number), self.asked)

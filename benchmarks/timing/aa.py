@@ -11,25 +11,20 @@ with the labels that they had.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study
 import torch
 
 from effbench.judge.verdict import pair_log_ratios
 from effbench.measure.timing.probe import probe, repeats_for
-from effbench.measure.timing.run import Progress, timed
-from effbench.measure.timing.together import Together
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, TimingPlan
 from effbench.stats import Floats, Looks, settled, share_interval, spread
-from effbench.timings import watch_here
 
 MINUTES = 12.0
 CALL_S = 0.002
@@ -38,7 +33,6 @@ RUNS = 200
 RULE = StopRule()
 ALLOWED = 16
 """Of 200 runs: the 98 % point of a true 5 %."""
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "timing"
 
 
 def series(minutes: float, plan: TimingPlan) -> dict[str, Any]:
@@ -46,24 +40,11 @@ def series(minutes: float, plan: TimingPlan) -> dict[str, Any]:
     asked = probe(repeats_for(CALL_S, plan))
     begin_s = time.perf_counter()
     workers = [Worker(name, asked, plan) for name in ("A", "A again")]
-    together = Together(workers, time.perf_counter, begin_s + 60 * minutes)
-    steps: list[Progress] = []
-
-    def on_round(found: Progress) -> None:
-        steps.append(found)
-        print(f"{found.round} pairs, {time.perf_counter() - begin_s:.0f} of {60 * minutes:.0f} s", flush=True)
-
-    rule = StopRule(half_width=1e-9, budget_s=60 * minutes, max_rounds=2000)
-    try:
-        base, again = timed(together.entrants, rule, 0, time.perf_counter, on_round, watch_here([plan])[0])
-    finally:
-        together.close()
+    (base, again), spent_s = study.series(workers, plan, minutes, RULE.min_rounds)
     ratios = pair_log_ratios(base, again)
-    if len(ratios) < RULE.min_rounds:
-        raise SystemExit(f"{len(ratios)} pairs: raise --minutes ({base.died})")
     return {
         "call_s": float(np.median([np.median(run.samples_s) for run in base.runs])),
-        "measuring_s": steps[-1].spent_s,
+        "measuring_s": spent_s,
         "wall_s": time.perf_counter() - begin_s,
         "disturbed_rounds": sum(bool(run.notes) for run in base.runs),
         "log_ratios": ratios,
@@ -93,7 +74,7 @@ def verdicts(values: Floats, looks: Looks) -> dict[str, Any]:
     }
 
 
-def study(minutes: float, threads: int) -> dict[str, Any]:
+def measured(minutes: float, threads: int) -> dict[str, Any]:
     """Returns the series and what became of both kinds of runs."""
     found = series(minutes, TimingPlan(threads=threads))
     ratios = np.asarray(found["log_ratios"])
@@ -135,16 +116,12 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="a model against itself")
+    parser = study.options("a model against itself")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for the whole series")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
     asked = parser.parse_args()
-    found = study(asked.minutes, asked.threads)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    (asked.results / "aa.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (asked.results / "aa.md").write_text(table(found), encoding="utf-8")
-    print(table(found))
+    found = measured(asked.minutes, asked.threads)
+    study.keep(asked.results, "aa", found, table(found))
 
 
 if __name__ == "__main__":

@@ -16,17 +16,15 @@ Own cost. The wall time of a clock around a call that does nothing, less that of
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import platform
 import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
+import study
 import torch
 from torch.utils.benchmark import Timer
 
@@ -55,7 +53,6 @@ MODELS = (
 INPUT = "1x3x64x64"
 """Small, so that ten models are done in eight minutes and a call is short: what a timer adds shows most."""
 ARGS: dict[str, dict[str, Any]] = {"vit_b_16": {"image_size": 64}}
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "timing"
 WITHIN = 0.01
 TIMES_AS_LONG = 1.5
 BLOCK_S = 0.02
@@ -185,7 +182,7 @@ def own_cost_s(repeats: int = 7, calls: int = 100_000) -> dict[str, float]:
     return {"added_s": min(around) - min(bare), "in_the_time_s": min(seen)}
 
 
-def study(names: Sequence[str], plan: TimingPlan, seconds: float, half_width: float) -> dict[str, Any]:
+def measured(names: Sequence[str], plan: TimingPlan, seconds: float, half_width: float) -> dict[str, Any]:
     """Returns a row a model, and the own cost."""
     rows = []
     for name in names:
@@ -236,17 +233,14 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="effbench's timer beside torch.utils.benchmark")
+    parser = study.options("effbench's timer beside torch.utils.benchmark")
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of turns for each model")
     parser.add_argument("--half-width", type=float, default=0.01, help="relative, at which effbench stops")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
     said = parser.parse_args()
-    found = study(said.models, TimingPlan(threads=said.threads), said.seconds, said.half_width)
-    said.results.mkdir(parents=True, exist_ok=True)
-    (said.results / "against_torch.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (said.results / "against_torch.md").write_text(table(found), encoding="utf-8")
+    found = measured(said.models, TimingPlan(threads=said.threads), said.seconds, said.half_width)
+    study.keep(said.results, "against_torch", found, table(found))
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ the two repeats, over all pairs of models; and the order of the models.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import platform
 import time
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study
 import torch
 
 from effbench.measure.timing.entrant import Entrant
@@ -55,7 +53,6 @@ INPUT = "1x3x64x64"
 ROUNDS = 3
 CALLS = 30
 REPEATS = 2
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "timing"
 
 Way = Callable[[Sequence[Entrant], StopRule, int], list[Timing]]
 
@@ -103,7 +100,7 @@ def drift(first: Floats, second: Floats) -> dict[str, Any]:
     }
 
 
-def study(names: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+def measured(names: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
     """Returns both ways' times and drifts."""
     plan = TimingPlan(threads=threads)
     entrants = [Worker(name, Asked(f"torchvision:{name}", {}, (INPUT,)), plan) for name in names]
@@ -154,17 +151,13 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="interleaved against separate runs")
+    parser = study.options("interleaved against separate runs")
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="fresh processes of each model and repeat")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
     asked = parser.parse_args()
-    found = study(asked.models, asked.rounds, asked.threads)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    (asked.results / "interleaved.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (asked.results / "interleaved.md").write_text(table(found), encoding="utf-8")
-    print(table(found))
+    found = measured(asked.models, asked.rounds, asked.threads)
+    study.keep(asked.results, "interleaved", found, table(found))
 
 
 if __name__ == "__main__":

@@ -10,26 +10,20 @@ centre on the ratio that the series shows, which stands beside the one that was 
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import platform
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study
 import torch
 
 from effbench.judge.verdict import pair_log_ratios
 from effbench.measure.timing.probe import probe, repeats_for
-from effbench.measure.timing.run import Progress, timed
-from effbench.measure.timing.together import Together
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, Timing, TimingPlan
 from effbench.stats import Interval, Looks, look, settled, spread
-from effbench.timings import watch_here
 
 MINUTES = 12.0
 PLANTED = (0.0, 0.01, 0.03, 0.10)
@@ -38,30 +32,14 @@ DRAWS = 1000
 RULE = StopRule()
 WANTED = 0.9
 """Share of the draws in which 3 % has to be found within the rule's 60 s."""
-RESULTS = Path(__file__).resolve().parents[2] / "results" / "timing"
 
 
 def series(minutes: float, planted: Sequence[float], plan: TimingPlan) -> tuple[tuple[Timing, ...], float]:
     """Returns the times of the model and of each slower one, and the seconds of measuring."""
     repeats = 100 * max(1, round(repeats_for(CALL_S, plan) / 100))  # a hundredth of them is a whole number
-    begin_s = time.perf_counter()
     workers = [Worker("base", probe(repeats), plan)]
     workers += [Worker(f"+{extra:.0%}", probe(round(repeats * (1 + extra))), plan) for extra in planted]
-    together = Together(workers, time.perf_counter, begin_s + 60 * minutes)
-    steps: list[Progress] = []
-
-    def on_round(found: Progress) -> None:
-        steps.append(found)
-        print(f"{found.round} rounds, {time.perf_counter() - begin_s:.0f} of {60 * minutes:.0f} s", flush=True)
-
-    rule = StopRule(half_width=1e-9, budget_s=60 * minutes, max_rounds=2000)
-    try:
-        found = timed(together.entrants, rule, 0, time.perf_counter, on_round, watch_here([plan])[0])
-    finally:
-        together.close()
-    if len(found[0].runs) < RULE.min_rounds:
-        raise SystemExit(f"{len(found[0].runs)} rounds: raise --minutes ({found[0].died})")
-    return found, steps[-1].spent_s
+    return study.series(workers, plan, minutes, RULE.min_rounds)
 
 
 def row(planted: float, ratios: Sequence[float], pair_s: float) -> dict[str, Any]:
@@ -88,7 +66,7 @@ def row(planted: float, ratios: Sequence[float], pair_s: float) -> dict[str, Any
 _KINDS = {"slower": 1, "faster": -1, "same": 2, "undecided": 0}
 
 
-def study(minutes: float, threads: int) -> dict[str, Any]:
+def measured(minutes: float, threads: int) -> dict[str, Any]:
     """Returns a row a slow-down."""
     timings, spent_s = series(minutes, PLANTED, TimingPlan(threads=threads))
     base, *others = timings
@@ -130,16 +108,12 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="slow-downs of known size")
+    parser = study.options("slow-downs of known size")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for the whole run")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
     asked = parser.parse_args()
-    found = study(asked.minutes, asked.threads)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    (asked.results / "planted.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (asked.results / "planted.md").write_text(table(found), encoding="utf-8")
-    print(table(found))
+    found = measured(asked.minutes, asked.threads)
+    study.keep(asked.results, "planted", found, table(found))
 
 
 if __name__ == "__main__":

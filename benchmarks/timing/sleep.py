@@ -6,8 +6,6 @@ call is that of `sleeper.py`; what Python needs to make the call, some microseco
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import statistics
 import time
@@ -15,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import study
 import torch
 from torch.utils.benchmark import Timer
 
@@ -26,7 +25,6 @@ from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, TimingPlan
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parents[1] / "results" / "timing"
 _SLEEPER = f"{HERE / 'sleeper.py'}:Sleeper"
 LENGTHS_S = (0.002, 0.01, 0.05)
 WITHIN = 0.005
@@ -50,7 +48,7 @@ def torch_s(length_s: float, seconds: float) -> float:
         return float(Timer("model(x)", globals=names, num_threads=1).blocked_autorange(min_run_time=seconds).median)
 
 
-def study(lengths_s: Sequence[float], rounds: int, seconds: float) -> list[dict[str, Any]]:
+def measured(lengths_s: Sequence[float], rounds: int, seconds: float) -> list[dict[str, Any]]:
     """Returns a row a length and tool: the relative error of every round and their median."""
     rows = []
     for length_s in lengths_s:
@@ -87,16 +85,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="models of known length")
+    parser = study.options("models of known length")
     parser.add_argument("lengths_s", nargs="*", type=float, default=LENGTHS_S, metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of measuring for each tool and round")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder that is written to")
     asked = parser.parse_args()
-    rows = study(asked.lengths_s, asked.rounds, asked.seconds)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    (asked.results / "sleep.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (asked.results / "sleep.md").write_text(table(rows), encoding="utf-8")
+    rows = measured(asked.lengths_s, asked.rounds, asked.seconds)
+    study.keep(asked.results, "sleep", rows, table(rows))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,18 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 FILE = click.Path(path_type=Path)
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, called so in messages."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number within bounds, called so in messages."""
+
+    name = "number"
+
+
 def as_one(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
     """Returns a decorator that adds options to a command and hands it what `make` makes of their values as `name`.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from effbench.cli.options import Out, as_one
+from effbench.cli.options import Number, Out, WholeNumber, as_one
 from effbench.cli.texts import parse_args
 from effbench.records import StopRule, TimingPlan
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from effbench.measure.timing.worker import Place, Worker
 
 PRECISIONS = ("float32", "float16", "bfloat16", "autocast-float16", "autocast-bfloat16")
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+_ABOVE_0 = Number(min=0, min_open=True)
 _PLAN, _RULE = TimingPlan(), StopRule()
 
 
@@ -50,7 +50,7 @@ planning = as_one(
     "plan",
     _plan,
     click.option("--device", metavar="NAME", default=_PLAN.device, show_default=True, help="cpu, cuda, cuda:1, mps, …"),
-    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Repeat the inputs to so many samples."),
+    click.option("--batch", type=WholeNumber(min=1), metavar="N", help="Repeat the inputs to so many samples."),
     click.option(
         "--precision",
         type=click.Choice(PRECISIONS),
@@ -61,7 +61,7 @@ planning = as_one(
     ),
     click.option("--channels-last", is_flag=True, help="Weights and inputs in channels-last format."),
     click.option(
-        "--threads", type=click.IntRange(min=1), metavar="N", help="Intra-op threads; PyTorch's choice if not given."
+        "--threads", type=WholeNumber(min=1), metavar="N", help="Intra-op threads; PyTorch's choice if not given."
     ),
     click.option("--compile", is_flag=True, help="Through torch.compile, whose time is shown apart."),
     click.option("--train", is_flag=True, help="A training step: forward, backward and AdamW."),
@@ -115,7 +115,7 @@ ROUNDS = click.option(
 )
 CALLS = click.option(
     "--calls",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     default=_RULE.calls,
     show_default=True,

@@ -31,6 +31,29 @@ def parse_asked(texts: Sequence[str]) -> tuple[Asked, ...]:
     return tuple(map(_parse, texts))
 
 
+def by_name(asked: Sequence[Asked], names: Sequence[str], spec: str, taker: str) -> dict[str, Asked]:
+    """Returns what is asked for by the names of a graph's inputs: unnamed ones go to the first, in order.
+
+    Args:
+        asked: what `--input` gave. names: the graph's inputs, in order.
+        spec: where the graph comes from, and `taker` what it is, for the message.
+
+    Raises:
+        InputError: there are more than the graph takes, or a name is none of its own or is taken.
+    """
+    takes = f"the {taker} takes {', '.join(names) or 'nothing'}"
+    unnamed = [item for item in asked if item.name is None]
+    if len(unnamed) > len(names):
+        raise InputError(f"{spec}: {len(unnamed)} inputs are given, {takes}")
+    found = dict(zip(names, unnamed, strict=False))
+    for item in asked:
+        if item.name is not None:
+            if item.name not in names or item.name in found:
+                raise InputError(f"{spec}: --input {item.name} fits no open input: {takes}")
+            found[item.name] = item
+    return found
+
+
 def _parse(text: str) -> Asked:
     match = _INPUT.fullmatch(text)
     if match is None:

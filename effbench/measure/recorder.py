@@ -8,32 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from typing import Any
 
-import torch
 from torch import nn
-from torch._ops import OpOverload
 from torch.nn.modules.module import (
     _global_forward_hooks_with_kwargs,
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-    _get_current_dispatch_mode_stack,
-    _pop_mode,
-    is_traceable_wrapper_subclass_type,
-)
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack, _pop_mode
 
 from effbench.measure.composites import arriving_whole
+from effbench.measure.dispatch import Ops
 from effbench.measure.frames import Frames
-from effbench.measure.ops import OpLog, as_call, op_info
+from effbench.measure.ops import OpLog, as_call
 from effbench.measure.tensors import Tensors
-from effbench.measure.whole import functions_whole, run_higher_order
+from effbench.measure.whole import functions_whole
 from effbench.records import Fact, ModuleCall, OpCall, TreeNode, Value
-
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
 class Recorder:
@@ -88,7 +78,7 @@ class Recorder:
         try:
             asked = self.log.composites
             whole = nullcontext() if asked is None else arriving_whole(asked.one_call)
-            with functions_whole(self.log), whole, _Ops(self.log):
+            with functions_whole(self.log), whole, Ops(self.log):
                 yield
         finally:
             self._open = False
@@ -102,36 +92,3 @@ class Recorder:
     def _on_death(self, storage: int) -> None:
         if self._open and self.log.ops:  # what dies when the pass is over was not freed by the model
             self.log.ops[-1][-1].append(storage)
-
-
-class _Ops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs every op and hands it to the log; an op that PyTorch composes of others is taken apart."""
-
-    supports_higher_order_operators = True
-
-    def __init__(self, log: OpLog) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._log = log
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Returns False: models are recorded as written, and the guard would import torch._dynamo, 1.2 s here."""
-        return False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        log = self._log
-        if types and any(map(is_traceable_wrapper_subclass_type, types)):
-            return NotImplemented  # a tensor made of tensors says itself what is done with these
-        if not isinstance(func, OpOverload):
-            return run_higher_order(self, log, func, args, kwargs)
-        # Under inference_mode composite ops (linear, matmul) arrive whole; elsewhere they arrive taken apart.
-        # Asked of the dispatcher itself: PyTorch also has composites in Python for tracing, such as an upsampling by
-        # index arithmetic, which no eager call runs.
-        info = op_info(func)
-        if not info.is_composite:
-            return log.run(func, info, func, args, kwargs)
-        if log.is_muted:
-            return func(*args, **kwargs)
-        with self:
-            return log.run_composite(info, partial(func._op_dk, _COMPOSITE), args, kwargs)

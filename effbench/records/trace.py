@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -41,10 +42,7 @@ class Value:
     @property
     def numel(self) -> int:
         """Returns the number of elements."""
-        total = 1
-        for size in self.shape:
-            total *= size
-        return total
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +167,7 @@ class Param:
     @property
     def numel(self) -> int:
         """Returns the number of elements."""
-        total = 1
-        for size in self.shape:
-            total *= size
-        return total
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cli_runner import Run, run_apart, runner, source
+from cli_runner import Run, run_apart, source
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
@@ -39,11 +39,6 @@ FILES: dict[str, str | bytes] = {
     "twice_plugin.py": "import effbench as eb\neb.formula('aten::mm')(lambda out: 0)\n",
     "bare_plugin.py": "import effbench as eb\neb.formula('mm')\n",
 }
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 @pytest.fixture

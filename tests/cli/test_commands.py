@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_runner import MACS, PARAMS, Run, run_apart, runner, source
+from cli_runner import MACS, PARAMS, Run, run_apart, source
 
 from effbench.report import ENDINGS
 
@@ -22,11 +22,6 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "benchmarks" / "models"
 PUBLISHED = str(ROOT / "benchmarks" / "suites" / "published.yaml")
 FORMATS = ("table", "json", "csv", "markdown", "latex")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 @pytest.fixture

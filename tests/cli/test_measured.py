@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_runner import Run, runner, source
+from cli_runner import Run, source
 
 INIT = """self.conv = nn.Conv2d(3, 4, 3)
         self.head = nn.Linear(4 * 36, 5, bias=False)
@@ -20,11 +20,6 @@ INIT = """self.conv = nn.Conv2d(3, 4, 3)
 CONV, HEAD = 4 * 36 * 27, 5 * 144
 NONZERO_CONV, NONZERO_HEAD = 3 * 36 * 27, 5 * 44
 NONZERO = NONZERO_CONV + NONZERO_HEAD
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 @pytest.fixture

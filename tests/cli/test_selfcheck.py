@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli_runner import Run, runner
+from cli_runner import Run
 
 from effbench import selfchecks
 from effbench.judge.selfcheck import SelfCheck, Share, self_check
@@ -19,11 +19,6 @@ from effbench.records.peaks import Peaks
 from effbench.selfchecks import Checked
 
 CHECK = self_check([0.01, -0.02, 0.015, -0.01, 0.02, -0.015], 1.0, StopRule(), draws=100)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(capsys)
 
 
 def found(check: SelfCheck | None, *notes: Note) -> Checked:

@@ -12,6 +12,7 @@ import torch
 from function_cases import Run
 from generated import First
 from helpers import traced
+from module_cases import OfTwoWidths
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.functional import relu as imported_relu
@@ -104,13 +105,7 @@ def test_functions_are_not_divided_by_the_batch() -> None:
 
 
 def test_rows_are_whole_and_sum_where_the_batch_does_not_divide() -> None:
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.places = nn.Parameter(torch.zeros(7, 6))
-            self.mix = nn.Linear(6, 6)
-            self.head = nn.Linear(6, 3)
-
+    class Net(OfTwoWidths):
         def forward(self, x: Tensor) -> Tensor:
             found: Tensor = self.head(x) * self.mix(self.places).sum()
             return found

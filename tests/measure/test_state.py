@@ -1,6 +1,8 @@
 """A traced model is the model it was before: every value, attribute, hook, flag and generator, also after a failure."""
 
+import gc
 import random
+import sys
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -126,6 +128,8 @@ def surroundings() -> dict[str, Any]:
         "functional": {name: id(item) for name, item in vars(F).items()},
         "torch": {name: id(item) for name, item in vars(torch).items() if name in TORCH_NAMES},
         "warnings": list(warnings.filters),
+        "collector": gc.isenabled(),
+        "importers": list(map(id, sys.meta_path)),
     }
 
 

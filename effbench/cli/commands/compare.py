@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effbench.cli.options import FILE, Out, as_one, counting, reporting
+from effbench.cli.options import FILE, Number, Out, as_one, counting, reporting
 from effbench.cli.texts import parse_error
 from effbench.cli.timing_options import (
     BUDGET,
@@ -47,7 +47,7 @@ deciding = as_one(
     _until,
     click.option(
         "--margin",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         metavar="PERCENT",
         default=100 * StopRule().margin,
         show_default=True,

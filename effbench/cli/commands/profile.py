@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from effbench.cli.options import FILE, Model, Out, counting, one_model, reporting
+from effbench.cli.options import FILE, Model, Out, WholeNumber, counting, one_model, reporting
 from effbench.cli.texts import parse_error
 from effbench.errors import InputError, UnknownName
 
@@ -15,7 +15,7 @@ from effbench.errors import InputError, UnknownName
 @click.command()
 @one_model
 @click.option("--by", default="layer", show_default=True, help="Tables to print, of layer, type and op, with commas.")
-@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Fold deeper layers into those above them.")
+@click.option("--depth", type=WholeNumber(min=0), metavar="N", help="Fold deeper layers into those above them.")
 @counting
 @click.option("--sparsity", is_flag=True, help="Count the MACs whose weight is not zero, too; needs the weights.")
 @click.option("--measure-memory", is_flag=True, help="Measure the peak of the CPU allocator, too; runs the model.")

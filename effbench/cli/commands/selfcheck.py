@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from effbench.cli.options import Out, reporting
+from effbench.cli.options import Out, WholeNumber, reporting
 from effbench.errors import CheckFailed, Incomplete
 
 
 @click.command()
 @click.option("--budget", type=float, metavar="SECONDS", default=180.0, show_default=True, help="For all of it.")
 @click.option("--device", metavar="NAME", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Intra-op threads; PyTorch's choice if none.")
+@click.option("--threads", type=WholeNumber(min=1), metavar="N", help="Intra-op threads; PyTorch's choice if none.")
 @reporting
 def selfcheck(budget: float, device: str, threads: int | None, out: Out) -> None:
     """This machine: false alarms, what can be detected, peaks, advice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from effbench.errors import InputError
-from effbench.measure.asked import Asked, parse_asked
+from effbench.measure.asked import Asked, by_name, parse_asked
 from effbench.measure.graphs.program import Meta, Program
 from effbench.measure.inputs import example
 from effbench.measure.load import Request
@@ -16,27 +16,13 @@ def program_inputs(program: Program, request: Request) -> ModelInputs:
     Raises:
         InputError: what `--input` asks for is not what the program takes, or fixes another size.
     """
-    wanted = _by_place(parse_asked(request.inputs), list(program.inputs), request.spec)
+    wanted = by_name(parse_asked(request.inputs), list(program.inputs), request.spec, "program")
     shapes = (
         meta.shape if name not in wanted else _fitting(name, meta, wanted[name], request.spec)
         for name, meta in program.inputs.items()
     )
     metas = program.inputs.values()
     return ModelInputs(tuple(example(shape, meta.dtype) for shape, meta in zip(shapes, metas, strict=True)))
-
-
-def _by_place(asked: tuple[Asked, ...], names: list[str], spec: str) -> dict[str, Asked]:
-    known = ", ".join(names) or "nothing"
-    unnamed = [item for item in asked if item.name is None]
-    if len(unnamed) > len(names):
-        raise InputError(f"{spec}: {len(unnamed)} inputs are given, the program takes {known}")
-    found = dict(zip(names, unnamed, strict=False))
-    for item in asked:
-        if item.name is not None:
-            if item.name not in names or item.name in found:
-                raise InputError(f"{spec}: --input {item.name} fits no open input: the program takes {known}")
-            found[item.name] = item
-    return found
 
 
 def _fitting(name: str, meta: Meta, asked: Asked, spec: str) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def load_file(request: Request) -> Loaded:
     name = name or _only_candidate(module, path)
     candidate = getattr(module, name, None)
     if candidate is None:
-        raise UnknownName(f"name in {path.name}", name, _public(module))
+        raise UnknownName(f"name in {path.name}", name, _written_in(module))
     inputs = _inputs(request, module, f"{path.name}:{name}")
     build = builder(candidate, f"{path.name}:{name}", request.args)
     return Loaded(name, request.spec, _beside(path, build), inputs)
@@ -88,6 +88,18 @@ def _beside(path: Path, build: Build) -> Build:
 def _public(module: ModuleType) -> list[str]:
     listed = getattr(module, "__all__", None)
     return list(listed) if listed is not None else [name for name in vars(module) if not name.startswith("_")]
+
+
+def _written_in(module: ModuleType) -> list[str]:
+    """Returns the names of what the file itself defines and may be a model: no imports, not its example inputs."""
+    from torch import nn
+
+    public = {name: getattr(module, name, None) for name in _public(module) if name != "example_inputs"}
+    return [
+        name
+        for name, item in public.items()
+        if isinstance(item, nn.Module) or (callable(item) and getattr(item, "__module__", None) == module.__name__)
+    ]
 
 
 def _only_candidate(module: ModuleType, path: Path) -> str:

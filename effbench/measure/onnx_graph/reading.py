@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError, one_line
-from effbench.measure.asked import Asked
+from effbench.measure.asked import Asked, by_name
 from effbench.measure.onnx_graph.tensors import Type, small_array, type_of
 from effbench.records import Shape
 
@@ -125,21 +125,8 @@ def bound_inputs(graph: onnx.GraphProto, asked: Sequence[Asked], spec: str) -> M
     """
     constants = {item.name for item in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
-    shapes = _by_name(asked, [value.name for value in inputs], spec)
+    shapes = by_name(asked, [value.name for value in inputs], spec, "graph")
     return {value.name: _bound(value, shapes.get(value.name), spec) for value in inputs}
-
-
-def _by_name(asked: Sequence[Asked], names: Sequence[str], spec: str) -> Mapping[str, Asked]:
-    unnamed = [item for item in asked if item.name is None]
-    if len(unnamed) > len(names):
-        raise InputError(f"{spec}: {len(unnamed)} inputs are given, the graph has {len(names)}: {', '.join(names)}")
-    found = dict(zip(names, unnamed, strict=False))
-    for item in asked:
-        if item.name is not None:
-            if item.name not in names or item.name in found:
-                raise InputError(f"{spec}: --input {item.name} fits no open input; the graph has {', '.join(names)}")
-            found[item.name] = item
-    return found
 
 
 def _bound(value: onnx.ValueInfoProto, asked: Asked | None, spec: str) -> Type:

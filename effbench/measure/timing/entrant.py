@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from effbench.records.timing import TimingPlan
@@ -69,3 +70,20 @@ class Now(Protocol):
     def __call__(self) -> float:
         """Returns the seconds since some fixed moment."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """What has an entrant's name and plan and starts its sessions in its own way: the base of such."""
+
+    entrant: Entrant
+
+    @property
+    def name(self) -> str:
+        """Returns what tables call it."""
+        return self.entrant.name
+
+    @property
+    def plan(self) -> TimingPlan:
+        """Returns how it is run."""
+        return self.entrant.plan

@@ -16,24 +16,21 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import SequenceMatcher
-from functools import partial
 from time import perf_counter_ns
 from typing import Any, Protocol
 
 import torch
-from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
 
 from effbench.errors import InputError
-from effbench.measure.ops import op_info
+from effbench.measure.dispatch import Ops
+from effbench.measure.ops import OpInfo, op_info
 from effbench.measure.trace import plain_forward
-from effbench.measure.whole import functions_whole, run_higher_order
+from effbench.measure.whole import functions_whole
 from effbench.records import Trace
 from effbench.records.op_times import OpTimes
 
 Call = Callable[[], object]
 
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _FILLER = 4096
 """Side of the square matrices whose products keep a device busy."""
 
@@ -200,7 +197,7 @@ def _one_pass(call: Call, watch: Stopwatch, now_ns: Callable[[], int]) -> tuple[
     log = _Log(watch)
     watch.read()
     began = now_ns()
-    with plain_forward(), functions_whole(log), _TimedOps(log):
+    with plain_forward(), functions_whole(log), Ops(log):
         call()
     intervals = watch.read()
     wall_s = (now_ns() - began) / 1e9
@@ -222,14 +219,22 @@ class _Log:
         """Returns whether ops are the inside of a call that is timed as one."""
         return self._muted > 0
 
-    def timed(self, name: str, run: Call) -> Any:
-        """Returns what an op gives."""
+    def run(
+        self, op: Any, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Returns what an op gives, timed."""
+        if self._muted:
+            return run(*args, **kwargs)
         self._watch.start()
-        result = run()
+        result = run(*args, **kwargs)
         self._watch.stop()
-        self.calls.append((name, self._intervals))
+        self.calls.append((info.name, self._intervals))
         self._intervals += 1
         return result
+
+    def run_composite(self, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
+        """Returns what a composite op gives: its parts are timed."""
+        return run(*args, **kwargs)
 
     def record_call(self, op: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Writes down a call that was timed as a muted block."""
@@ -259,32 +264,3 @@ class _Log:
                 self._watch.stop()
                 self._last = self._intervals
                 self._intervals += 1
-
-
-class _TimedOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs every op with the watch around it, composite ones taken apart as the recorder does."""
-
-    supports_higher_order_operators = True
-
-    def __init__(self, log: _Log) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._log = log
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Returns False, as the recorder's mode does and for its reason."""
-        return False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if types and any(map(is_traceable_wrapper_subclass_type, types)):
-            return NotImplemented
-        if not isinstance(func, OpOverload):
-            return run_higher_order(self, self._log, func, args, kwargs)
-        if self._log.is_muted:
-            return func(*args, **kwargs)
-        info = op_info(func)
-        if info.is_composite:
-            with self:
-                return func._op_dk(_COMPOSITE, *args, **kwargs)
-        return self._log.timed(info.name, partial(func, *args, **kwargs))

@@ -6,27 +6,17 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from effbench.measure.timing.entrant import Died, Entrant, Now, Session
-from effbench.records.timing import TimingPlan
+from effbench.measure.timing.entrant import Died, Entrant, Now, Session, Wrapped
 
 TIME_IS_UP = "no time was left for another pair of processes"
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Wrapped):
     """An entrant that starts when all of its round do."""
 
-    entrant: Entrant
     place: int
     together: Together
-
-    @property
-    def name(self) -> str:
-        return self.entrant.name
-
-    @property
-    def plan(self) -> TimingPlan:
-        return self.entrant.plan
 
     def start(self, number: int) -> Session:
         return self.together.start(self.place, number)
