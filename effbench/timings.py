@@ -228,6 +228,9 @@ class _Heeded:
     def call(self, times: int) -> tuple[float, ...]:
         return self.session.call(times)
 
+    def rest(self) -> None:
+        self.session.rest()
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         peaks = self.session.peak_bytes()
         ask = getattr(self.session, "environment", None)

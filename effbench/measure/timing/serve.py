@@ -144,6 +144,11 @@ def _call(live: Live, request: Message) -> Message:
     return {"seconds": seconds, "wall_s": live.wall_s - before}
 
 
+def _rest(live: Live, request: Message) -> Message:
+    live.rest()
+    return {}
+
+
 def _peak(live: Live, request: Message) -> Message:
     return {"bytes": live.peak_bytes("exact" if request["exact"] else "marks")}
 
@@ -160,6 +165,7 @@ def _op_times(looker: Looker, request: Message) -> Message:
 
 _ACTIONS: dict[str, Callable[[Any, Message], Message]] = {
     "call": _call,
+    "rest": _rest,
     "peak": _peak,
     "environment": _environment,
     "op_times": _op_times,

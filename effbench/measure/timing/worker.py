@@ -160,6 +160,14 @@ class WorkerSession:
         self.wall_s += answer["wall_s"]
         return tuple(map(float, answer["seconds"]))
 
+    def rest(self) -> None:
+        """Returns once the process leaves the machine to others.
+
+        Raises:
+            Died: the process ended or hung.
+        """
+        self._asked({"do": "rest"})
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         """Returns the most memory held so far, by kind.
 
