@@ -74,6 +74,59 @@ def test_every_round_is_a_fresh_process_of_each_model_called_in_turns_in_random_
     assert sum(before != after for before, after in pairwise(firsts)) > 5
 
 
+@dataclass
+class Noting:
+    """An entrant whose sessions note what they are asked for."""
+
+    name: str
+    entrant: SimulatedEntrant
+    log: list[str]
+    plan: TimingPlan = TimingPlan()  # noqa: RUF009  frozen
+
+    def start(self, number: int) -> NotingSession:
+        return NotingSession(self.name, self.entrant.start(number), self.log)
+
+
+@dataclass
+class NotingSession:
+    name: str
+    session: SimulatedSession
+    log: list[str]
+    threads: int = 1
+
+    def call(self, times: int) -> tuple[float, ...]:
+        self.log.append(f"{self.name} {times}")
+        return self.session.call(times)
+
+    def rest(self) -> None:
+        self.log.append(f"{self.name} rests")
+
+    def peak_bytes(self) -> tuple[tuple[str, int], ...]:
+        return ()
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def test_nobody_is_called_before_the_others_rest() -> None:
+    log: list[str] = []
+    simulation = Simulation(STILL, 0)
+    entrants = [Noting("a", SimulatedEntrant("a", 0.01, simulation), log)]
+    entrants += [Noting("b", SimulatedEntrant("b", 0.004, simulation), log)]
+    timed(entrants, replace(SHORT, max_rounds=2), 0, simulation.clock)
+    turns = [("a 1", "a 1", "a rests"), ("b 1", "b 2", "b rests")]  # a cold call, then what is kept
+    last = list(zip(log[-60::3], log[-59::3], log[-58::3], strict=True))  # ten turns of each
+    assert sorted(last) == sorted(turns * 10)
+    assert all("rests" in before for before, after in pairwise(log) if before[0] != after[0])
+
+
+def test_alone_a_model_keeps_every_call_and_does_not_rest() -> None:
+    log: list[str] = []
+    simulation = Simulation(STILL, 0)
+    timed([Noting("a", SimulatedEntrant("a", 0.01, simulation), log)], SHORT, 0, simulation.clock)
+    assert log[-10:] == ["a 1"] * 10
+
+
 def test_the_seed_decides_the_order() -> None:
     orders = []
     for seed in (1, 1, 2):
