@@ -97,7 +97,7 @@ class _StepClock(OpClock):
             return self._by_node.get(node._sequence_nr(), GRADIENTS)
         path = self._stack[-1] if self._stack else LOSS if torch.is_grad_enabled() else OPTIMISER
         if torch.is_grad_enabled():
-            self._by_node.setdefault(torch.autograd._get_sequence_nr() - 1, path)
+            self._by_node.setdefault(torch._C._autograd._get_sequence_nr() - 1, path)
         return path
 
     @contextmanager
