@@ -12,6 +12,9 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 Pass = Literal["inference", "training"]
 Until = Literal["interval", "verdict"]
 
+INTERRUPTED = "interrupted"
+"""The code of the Note on a timing that was ended from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimingPlan:
@@ -111,3 +114,8 @@ class Timing:
     died: str | None = None
     notes: tuple[Note, ...] = ()
     samples: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Returns whether it was ended from outside, perhaps for what was seen of it, and not by its rule."""
+        return any(note.code == INTERRUPTED for note in self.notes)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.measure.timing.entrant import Entrant, Now
 from effbench.measure.timing.rounds import Interference, Round, RoundPlan, late_to_warm, one_round
 from effbench.records.note import Note
-from effbench.records.timing import ProcessRun, StopRule, Timing
+from effbench.records.timing import INTERRUPTED, ProcessRun, StopRule, Timing
 from effbench.stats import Interval, Looks, log_median, log_ratio, look, typical
 
 _PILOT_CALLS = 100
@@ -93,10 +93,28 @@ def timed(
 
     Raises:
         InputError: no model was given, or the rule cannot be kept.
+        Interrupted: somebody ended it when a round was finished already; the timings so far are kept.
     """
     _check(entrants, rule)
     rows = [_Row(entrant) for entrant in entrants]
-    chance = random.Random(seed)
+    try:
+        _take_rounds(rows, rule, random.Random(seed), now, on_round, interference)
+    except KeyboardInterrupt as stop:
+        if not any(row.runs for row in rows):
+            raise
+        raise Interrupted(tuple(_interrupted(row, rows, rule) for row in rows), stop) from stop
+    return tuple(_timing(row, rows, rule) for row in rows)
+
+
+def _take_rounds(
+    rows: list[_Row],
+    rule: StopRule,
+    chance: random.Random,
+    now: Now,
+    on_round: Callable[[Progress], None] | None,
+    interference: Interference | None,
+) -> None:
+    """Adds rounds to the rows until all are settled, dead, or the budget is spent."""
     spent_s, next_s, in_vain = 0.0, 0.0, 0
     for number in range(rule.max_rounds):
         living = [row for row in rows if row.died is None]
@@ -116,7 +134,6 @@ def timed(
         next_s = seen.warmup_s + sum(run.samples_s[-1] for run in seen.runs if run)
         if on_round:
             on_round(_progress(rows, rule, number + 1, spent_s))
-    return tuple(_timing(row, rows, rule) for row in rows)
 
 
 def _check(entrants: Sequence[Entrant], rule: StopRule) -> None:
@@ -254,9 +271,19 @@ def _timing(row: _Row, rows: list[_Row], rule: StopRule) -> Timing:
     )
 
 
+def _interrupted(row: _Row, rows: list[_Row], rule: StopRule) -> Timing:
+    """Returns the timing of a run that was ended from outside: nothing of it has converged by its rule."""
+    found = _timing(row, rows, rule)
+    others = [note for note in found.notes if note.code not in ("no-samples", "not-converged")]
+    told = Note(INTERRUPTED, row.entrant.name, _shortfall(row, rows, rule))
+    return replace(found, converged=False, notes=(*others, told) if row.died is None else tuple(others))
+
+
 def _shortfall(row: _Row, rows: list[_Row], rule: StopRule) -> str:
     processes = f"stopped after {len(row.runs)} processes"
     if rule.until == "verdict" and len(rows) > 1:
+        if _has_converged(row, rows, rule):
+            return f"{processes} with its verdict settled"
         return f"{processes} without a settled verdict: raise the budget, the rounds or the margin"
     found = _interval(row, rule)
     width = "unknown" if found is None else f"±{found.half_width:.2%}" if found.half_width < 1 else "more than ±100%"

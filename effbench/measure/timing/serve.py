@@ -163,10 +163,15 @@ def _op_times(looker: Looker, request: Message) -> Message:
     return {"op_times": asdict(looker.op_times(request["passes"]))}
 
 
+def _step_times(looker: Looker, request: Message) -> Message:
+    return {"step_times": list(looker.step_times(request["passes"]))}
+
+
 _ACTIONS: dict[str, Callable[[Any, Message], Message]] = {
     "call": _call,
     "rest": _rest,
     "peak": _peak,
     "environment": _environment,
     "op_times": _op_times,
+    "step_times": _step_times,
 }

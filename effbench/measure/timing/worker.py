@@ -50,7 +50,7 @@ main()
 
 def worker_command(python: str = sys.executable) -> tuple[str, ...]:
     """Returns the command that starts a worker in an interpreter, with this very code of effbench."""
-    return (python, "-c", _BOOTSTRAP, str(Path(__file__).parents[1]))
+    return (python, "-c", _BOOTSTRAP, str(Path(__file__).parents[2]))
 
 
 @dataclass(frozen=True, slots=True)
