@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from effbench.errors import InputError
-from effbench.records import SCHEMA, Note, Record, Timing, Trace
+from effbench.records import SCHEMA, Evaluation, Note, Record, Timing, Trace
 from effbench.records.environment import differences
 
 T = TypeVar("T")
@@ -148,6 +148,15 @@ def merge(old: Record, new: Record) -> Record:
         notes=tuple(dict.fromkeys((*old.notes, *new.notes, *moved))),
         timings=(*kept, *new.timings),
         environment=new.environment or old.environment,
+        evaluations=(*_kept_evaluations(old, new), *new.evaluations),
+    )
+
+
+def _kept_evaluations(old: Record, new: Record) -> tuple[Evaluation, ...]:
+    """Returns the old record's evaluations that the new one does not hold again."""
+    again = {(one.metric, tuple(sorted(one.settings.items())), one.data) for one in new.evaluations}
+    return tuple(
+        one for one in old.evaluations if (one.metric, tuple(sorted(one.settings.items())), one.data) not in again
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from effbench.records.environment import Environment
+from effbench.records.evaluation import Evaluation
 from effbench.records.note import Note
 from effbench.records.published import ErrorFigure, Published
 from effbench.records.timing import Timing
@@ -24,6 +25,7 @@ class Record:
         errors: stated by the user (`--error name=value:unit`).
         published: stated by a document.
         timings: one for each plan, all of them taken in `environment`.
+        evaluations: one for each metric, its settings and data set.
     """
 
     name: str
@@ -35,3 +37,4 @@ class Record:
     schema: int = SCHEMA
     timings: tuple[Timing, ...] = ()
     environment: Environment | None = None
+    evaluations: tuple[Evaluation, ...] = ()
