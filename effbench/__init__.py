@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     )
     from effbench.comparisons import compare
     from effbench.errors import EffbenchError
+    from effbench.evaluations import evaluate
     from effbench.judge.algebra import product
     from effbench.judge.conventions import convention
     from effbench.judge.formulas import formula
+    from effbench.judge.scores import score
     from effbench.judge.work import Work
     from effbench.profiles import Profile
     from effbench.rankings import rank
     from effbench.records import ErrorFigure
+    from effbench.tables.importing import import_tables
     from effbench.timings import time
 
 __version__ = "0.1.0"
@@ -45,7 +48,9 @@ _HOMES = {
     "check": "effbench.api",
     "compare": "effbench.comparisons",
     "convention": "effbench.judge.conventions",
+    "evaluate": "effbench.evaluations",
     "formula": "effbench.judge.formulas",
+    "import_tables": "effbench.tables.importing",
     "load": "effbench.api",
     "product": "effbench.judge.algebra",
     "profile": "effbench.api",
@@ -53,6 +58,7 @@ _HOMES = {
     "read_folder": "effbench.api",
     "read_published": "effbench.api",
     "record": "effbench.api",
+    "score": "effbench.judge.scores",
     "time": "effbench.timings",
 }
 
@@ -66,7 +72,9 @@ __all__ = [
     "check",
     "compare",
     "convention",
+    "evaluate",
     "formula",
+    "import_tables",
     "load",
     "product",
     "profile",
@@ -74,6 +82,7 @@ __all__ = [
     "read_folder",
     "read_published",
     "record",
+    "score",
     "time",
 ]
 

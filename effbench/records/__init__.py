@@ -18,7 +18,7 @@ from effbench.records.published import (
     SpeedFigure,
     SummaryFigure,
 )
-from effbench.records.record import SCHEMA, Record
+from effbench.records.record import RECORD_SCHEMA, SCHEMA, Record
 from effbench.records.timing import MemoryFormat, Pass, Precision, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.trace import (
     REPARAMETRISES,
@@ -40,6 +40,7 @@ from effbench.records.trace import (
 )
 
 __all__ = [
+    "RECORD_SCHEMA",
     "REPARAMETRISES",
     "SCHEMA",
     "STRICT",

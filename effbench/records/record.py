@@ -12,6 +12,10 @@ from effbench.records.published import ErrorFigure, Published
 from effbench.records.timing import Timing
 
 SCHEMA = 1
+"""Of the documents that commands print."""
+
+RECORD_SCHEMA = 2
+"""Of stored records; 2 keeps the values of an evaluation beside the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Record:
     errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
     published: Published | None = None
     notes: tuple[Note, ...] = ()
-    schema: int = SCHEMA
+    schema: int = RECORD_SCHEMA
     timings: tuple[Timing, ...] = ()
     environment: Environment | None = None
     evaluations: tuple[Evaluation, ...] = ()
