@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from effbench.documents.compare import compare_document
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.judge.convention import conventions
 from effbench.judge.layer_changes import LayerChange, layer_changes
-from effbench.judge.op_times import seconds_by_layer
+from effbench.judge.op_times import seconds_by_layer, seconds_by_path
 from effbench.judge.timings import Estimate, disturbances, estimate
 from effbench.judge.verdict import Comparison
 from effbench.judge.verdict import compare as judged
@@ -21,8 +21,9 @@ from effbench.measure.timing.run import Progress
 from effbench.measure.timing.worker import Worker
 from effbench.profiles import Profile
 from effbench.records import ErrorFigure, Note, StopRule, Timing, TimingPlan
-from effbench.records.environment import Environment, differences
+from effbench.records.environment import Environment
 from effbench.timings import Timed, names_apart, time_entrants, workers
+from effbench.unlike import environments_apart, inputs_apart, refuse_unlike_inputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -110,6 +111,7 @@ def compare(
     convention: str = "macs",
     errors: Errors | None = None,
     seed: int = 0,
+    mixed: bool = False,
 ) -> Compared:
     """Returns what the models cost, and whether each later one is faster than the first, slower or the same.
 
@@ -127,16 +129,15 @@ def compare(
         seed: of the order of processes and calls.
 
     Raises:
-        InputError: fewer than two models, specs mixed with objects, or a spec names no model.
+        InputError: fewer than two models, specs mixed with objects, a spec names no model, or inputs differ.
     """
     specs = [model for model in models if isinstance(model, str)]
     if len(specs) == len(models):
-        return compare_entrants(workers(specs, plan=plan), rule, timed, layers, convention, errors, seed)
+        return compare_entrants(workers(specs, plan=plan), rule, timed, layers, convention, errors, seed, mixed=mixed)
     if specs:
         raise InputError("compare specs with specs, or models with models: they are timed in different ways")
-    return compare_entrants(
-        _in_process(models, inputs, kwargs, plan or TimingPlan()), rule, timed, layers, convention, errors, seed
-    )
+    here = _in_process(models, inputs, kwargs, plan or TimingPlan())
+    return compare_entrants(here, rule, timed, layers, convention, errors, seed, mixed=mixed)
 
 
 def compare_entrants(
@@ -149,29 +150,34 @@ def compare_entrants(
     seed: int = 0,
     on_round: Callable[[Progress], None] | None = None,
     say: Say = lambda text: None,
+    mixed: bool = False,
 ) -> Compared:
     """Returns what `compare` does, of models that are placed already; further arguments are told of progress.
 
     Raises:
         InputError: fewer than two models, a spec names none, the convention is unknown, or the rule cannot be kept.
+        Interrupted: somebody ended the timing when a round was finished already; what is known by then is kept.
     """
     import effbench.judge.conventions  # noqa: F401  fills the table
 
     if len(entrants) < 2:
         raise InputError("a comparison needs two models or more")
-    if layers and any(entrant.plan.runs == "training" for entrant in entrants):
-        raise InputError("the layers of a training step cannot be timed one by one: compare inference, or leave them")
     needs = conventions.get(convention).needs
     say(f"profiling {', '.join(entrant.name for entrant in entrants)}")
     with looks_at(entrants, needs) as looks:
         found = Compared(convention, *_costs(entrants, looks, convention, errors or {}))
+        if not mixed:
+            refuse_unlike_inputs(found.models)
         if layers:
             say("timing layers")
-            found = _with_layers(found, looks)
+            found = _with_layers(found, looks, entrants[0].plan.runs == "training")
     if not timed:
         return found
     say("timing")
-    return with_times(found, time_entrants(entrants, rule, seed, on_round=on_round))
+    try:
+        return with_times(found, time_entrants(entrants, rule, seed, on_round=on_round))
+    except Interrupted as stop:
+        raise Interrupted(with_times(found, stop.kept), stop) from stop
 
 
 def _in_process(
@@ -205,7 +211,8 @@ def _costs(
         assert profile.counts
         made.append(Contender(entrant.name, spec, profile, known, look.environment()))
         notes += [_of_model(note, entrant.name) for note in profile.notes]
-    return tuple(made), (), {}, (*notes, *_unlike(made))
+    apart = environments_apart(made, entrants[0].plan.device)
+    return tuple(made), (), {}, (*notes, *inputs_apart(made), *_interpreters(entrants), *apart)
 
 
 def _of_model(note: Note, name: str) -> Note:
@@ -215,43 +222,39 @@ def _of_model(note: Note, name: str) -> Note:
     return replace(note, subject=f"{name}, {note.subject}")
 
 
-def _unlike(models: Sequence[Contender]) -> Iterator[Note]:
-    """Gives what the models do not share beside being others: inputs and environments."""
-    base = models[0]
-    for one in models[1:]:
-        if base.profile is None or one.profile is None:
-            continue
-        theirs, ours = _inputs(one.profile), _inputs(base.profile)
-        if theirs != ours:
-            text = f"its input is {theirs}, and that of {base.name} {ours}: both costs and times are of their own input"
-            yield Note("inputs-differ", one.name, text)
-        if base.environment is None or one.environment is None:
-            continue
-        unlike = differences(base.environment.fingerprint(), one.environment.fingerprint())
-        if unlike:
-            yield Note("environment-differs", one.name, f"against {base.name}: {'; '.join(unlike)}")
-
-
-def _inputs(profile: Profile) -> str:
-    return ", ".join(f"{'×'.join(map(str, item.shape))} {item.dtype}" for item in profile.trace.inputs) or "none"
+def _interpreters(entrants: Sequence[Worker | InProcess]) -> Iterator[Note]:
+    """Gives each model's interpreter where not all have the same."""
+    pythons = {entrant.name: entrant.place.command[0] for entrant in entrants if isinstance(entrant, Worker)}
+    if len(set(pythons.values())) > 1:
+        yield from (Note("interpreter", name, f"runs in {python}") for name, python in pythons.items())
 
 
 # Which layers changed
 
 
-def _with_layers(found: Compared, looks: Sequence[Look | Died]) -> Compared:
+def _with_layers(found: Compared, looks: Sequence[Look | Died], training: bool) -> Compared:
+    seconds = _step_seconds if training else _pass_seconds
     alive = {name: look for name, look in zip(_names(found), looks, strict=True) if not isinstance(look, Died)}
     turns: dict[str, list[Mapping[str, float | None]]] = {name: [] for name in alive}
     for turn in range(_TURNS):
         for name in list(alive)[:: 1 if turn % 2 == 0 else -1]:
-            turns[name].append(seconds_by_layer(alive[name].trace, alive[name].op_times(_PASSES)))
+            turns[name].append(seconds(alive[name]))
     base, *others = _names(found)
     changes = {name: layer_changes(turns[base], turns[name]) for name in others if base in turns and name in turns}
+    what = "training steps, its gradients' ops with its own," if training else "passes"
     text = (
-        f"each op timed by itself, in {_TURNS} turns of {_PASSES} passes beside the timed runs: what lies between ops "
+        f"each op timed by itself, in {_TURNS} turns of {_PASSES} {what} beside the timed runs: what lies between ops "
         "is not in it, and one layer in 20 seems changed by chance"
     )
     return replace(found, layers=changes, notes=(*found.notes, Note("layer-times", "", text)))
+
+
+def _pass_seconds(look: Look) -> Mapping[str, float | None]:
+    return seconds_by_layer(look.trace, look.op_times(_PASSES))
+
+
+def _step_seconds(look: Look) -> Mapping[str, float | None]:
+    return seconds_by_path(look.step_times(_PASSES))
 
 
 def _names(found: Compared) -> list[str]:
@@ -266,7 +269,7 @@ def with_times(found: Compared, seen: Timed) -> Compared:
     base, *others = seen.timings
     verdicts = tuple(judged(base, other) for other in others)
     models = tuple(
-        replace(model, timing=timing, environment=model.environment or (None if timing.died else seen.environment))
+        replace(model, timing=timing, environment=model.environment or seen.environments.get(timing.model))
         for model, timing in zip(found.models, seen.timings, strict=True)
     )
     settled = {base.model, *(verdict.other for verdict in verdicts if verdict.verdict != "undecided")}

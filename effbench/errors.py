@@ -6,6 +6,8 @@ EffbenchError            any of them; `exit_code` is what the command line ends 
 ├── ModelError           2  the model's own code raised; says which module and how
 ├── CheckFailed          1  a check or a budget was not met
 └── Incomplete           3  done, but something stays unknown (only where the caller asked for strictness)
+
+Interrupted is a KeyboardInterrupt and none of these: nobody catches it by mistake.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 
 class EffbenchError(Exception):
@@ -75,6 +78,21 @@ class Incomplete(EffbenchError):
     """The work is done, but a figure stays unknown and the caller asked for strictness."""
 
     exit_code = 3
+
+
+class Interrupted(KeyboardInterrupt):
+    """A measurement was interrupted; what it had found by then is kept.
+
+    Attributes:
+        kept: what would have been returned, as far as it was measured; its type is that of the function that raised.
+        because: the interruption itself.
+    """
+
+    def __init__(self, kept: Any, because: KeyboardInterrupt) -> None:
+        """Keeps both; an interruption that was kept with less before stands for the one behind it."""
+        super().__init__(*because.args)
+        self.kept = kept
+        self.because: KeyboardInterrupt = because.because if isinstance(because, Interrupted) else because
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

@@ -41,7 +41,7 @@ def peaks_here(
     on_cpu = plan.device == "cpu"
     cache = environment.cpu.last_level_bytes if on_cpu else None
     size, notes = array_size(cache, environment.memory.usable_bytes if on_cpu else None)
-    precisions = tuple(dict.fromkeys((plan.precision, "float32")))
+    precisions: tuple[Any, ...] = tuple(dict.fromkeys((plan.precision.removeprefix("autocast-"), "float32")))
     asked = PeaksPlan(budget_s, (threads,), precisions)
     return measure_peaks(TorchBench(plan.device), asked, size, time.perf_counter, notes if on_cpu else (), watch)
 
@@ -67,26 +67,35 @@ def ops_of(loaded: Loaded, plan: TimingPlan, threads: int, latency_s: float, pea
 
 
 def traced_as_timed(loaded: Loaded, plan: TimingPlan) -> Trace:
-    """Returns the trace of a forward pass in the plan's precision and batch.
+    """Returns the trace of a forward pass in the plan's precision and batch; under autocast each op in its own dtype.
 
     Raises:
         InputError: the batch cannot be had. ModelError: building the model raised.
     """
+    import torch
+
     from effbench.measure.containers import mapped
-    from effbench.measure.timing.step import resized
+    from effbench.measure.timing.step import autocast_of, resized
     from effbench.measure.trace import trace
 
+    device = torch.device(plan.device)
+    autocast = autocast_of(plan, device)
+    dtype = torch.float32 if autocast else getattr(torch, plan.precision)
     args, kwargs = resized(loaded, plan.batch)
 
     def cast(tensor: Any) -> Any:
-        return tensor.to(_dtype(plan)) if tensor.is_floating_point() else tensor
+        placed = tensor.to(device) if autocast else tensor  # which ops are cast depends on the device
+        return placed.to(dtype) if tensor.is_floating_point() else placed
 
-    def build(device: str) -> Any:
-        model = loaded.build(device)
-        return model if plan.precision == "float32" else model.to(_dtype(plan))
+    def build(where: str) -> Any:
+        model = loaded.build(where)
+        if autocast:
+            return model.to(device)
+        return model if plan.precision == "float32" else model.to(dtype)
 
     inputs = ModelInputs(*(mapped(each, cast) for each in (args, kwargs)))
-    return trace(replace(loaded, build=build, inputs=inputs), "train" if plan.runs == "training" else "eval")
+    mode: Any = "train" if plan.runs == "training" else "eval"
+    return trace(replace(loaded, build=build, inputs=inputs), mode, autocast=autocast)
 
 
 def step_macs(loaded: Loaded, plan: TimingPlan) -> tuple[TrainingMacs | None, Mapping[str, int]]:
@@ -95,12 +104,6 @@ def step_macs(loaded: Loaded, plan: TimingPlan) -> tuple[TrainingMacs | None, Ma
         seen = traced_as_timed(loaded, replace(plan, precision="float32"))
         return training_macs(seen), unknown_in_training(seen)
     return None, {}
-
-
-def _dtype(plan: TimingPlan) -> Any:
-    import torch
-
-    return getattr(torch, plan.precision)
 
 
 def _op_times(loaded: Loaded, plan: TimingPlan, threads: int, seen: Trace) -> Any:

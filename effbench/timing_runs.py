@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.api import load
 from effbench.documents.time import batch_part, energy_part, timing_document, training_part
+from effbench.errors import Interrupted
 from effbench.judge.plausible import wall_verdict
 from effbench.judge.roofline_document import roofline_document
 from effbench.judge.timings import estimate
 from effbench.measure.machine.counters import nvml_energy, rapl
 from effbench.measure.machine.energy import Counter, measure_energy
 from effbench.measure.machine.nvml import open_nvml
-from effbench.measure.timing.throughput import BestBatch, Measured, best_batch, host_limit_bytes
+from effbench.measure.timing.candidates import ROUNDS, Confirmed, confirmed
+from effbench.measure.timing.throughput import Measured, best_batch, host_limit_bytes
 from effbench.records import Energy, NoEnergy, Note, Peaks, Record, StopRule, Timing, TimingPlan
+from effbench.records.timing import INTERRUPTED
 from effbench.store import Store
 from effbench.timings import Timed, time_entrants, watch_here
 
@@ -94,48 +98,65 @@ def run_time(
 
     Raises:
         InputError: a spec names no model, or the plan cannot be had.
+        Interrupted: somebody ended it when a round was finished already; what was measured so far is kept.
     """
     extras: list[dict[str, Any]] = [{} for _ in workers]
     entrants = list(workers)
     if wanted.throughput:
         for place, worker in enumerate(workers):
-            found = best_batch_of(worker, say)
+            found = best_batch_of(worker, say, seed)
             extras[place] |= batch_part(found)
             entrants[place] = replace(worker, plan=replace(worker.plan, batch=found.best.batch))
-    timed = time_entrants(entrants, rule, seed, on_round=on_round)
-    refused, notes = _against_the_wall(timed)
+
+    def done(timed: Timed) -> Done:
+        specs = tuple(worker.model.spec for worker in workers)
+        return Done(timed, specs, tuple(entrants), seed, tuple(extras), *_against_the_wall(timed))
+
+    try:
+        timed = time_entrants(entrants, rule, seed, on_round=on_round)
+    except Interrupted as stop:
+        raise Interrupted(done(stop.kept), stop) from stop
+    return _with_extras(done(timed), wanted, say)
+
+
+def _with_extras(done: Done, wanted: Wanted, say: Say) -> Done:
+    """Returns what was measured with what was wanted beside the times."""
+    extras, refused, notes = [dict(extra) for extra in done.extras], dict(done.refused), done.notes
     peaks: Peaks | None = None
-    for timing, worker, extra in zip(timed.timings, entrants, extras, strict=True):
-        median_s = estimate(timing).median_s
-        if median_s is None:
-            continue
-        if worker.plan.runs == "training":
-            extra |= _training(worker, median_s)
-        if wanted.roofline:
-            peaks = peaks or _peaks(worker.plan, timing, timed, say)
-            part, more, why = _roofline(worker, timing, median_s, peaks, say)
-            extra |= part
-            notes = (*notes, *more)
-            refused |= {timing.model: why} if why else {}
-        if wanted.energy:
-            say(f"measuring the energy of {worker.name}: over a minute")
-            extra |= energy_part(energy_of(worker, counter_for(worker.plan), median_s))
-    return Done(
-        timed, tuple(worker.model.spec for worker in workers), tuple(entrants), seed, tuple(extras), refused, notes
-    )
+    try:
+        for timing, worker, extra in zip(done.timed.timings, done.sources, extras, strict=True):
+            median_s = estimate(timing).median_s
+            if median_s is None:
+                continue
+            if worker.plan.runs == "training":
+                extra |= _training(worker, median_s)
+            if wanted.roofline:
+                peaks = peaks or _peaks(worker.plan, timing, done.timed, say)
+                part, more, why = _roofline(worker, timing, median_s, peaks, say)
+                extra |= part
+                notes = (*notes, *more)
+                refused |= {timing.model: why} if why else {}
+            if wanted.energy:
+                say(f"measuring the energy of {worker.name}: over a minute")
+                extra |= energy_part(energy_of(worker, counter_for(worker.plan), median_s))
+    except KeyboardInterrupt as stop:
+        told = Note(INTERRUPTED, "", "interrupted after the times: what was to be measured beside them is not complete")
+        kept = replace(done, extras=tuple(extras), refused=refused, notes=(*notes, told))
+        raise Interrupted(kept, stop) from stop
+    return replace(done, extras=tuple(extras), refused=refused, notes=notes)
 
 
-def best_batch_of(worker: Worker, say: Say = lambda text: None) -> BestBatch:
-    """Returns where the search for a model's batch of the highest throughput ended, within the memory that is free.
+def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -> Confirmed:
+    """Returns a model's batch of the highest throughput within the memory that is free: searched, then confirmed.
 
-    A batch whose measuring was disturbed is measured once more, and the better of the two is kept.
+    What was measured while something disturbed it is measured once more: of the search the better of the two is kept,
+    of the rounds that confirm it the second.
 
     Raises:
         InputError: its inputs cannot be repeated.
     """
     limit = host_limit_bytes() if worker.plan.device == "cpu" else None
     measured = Measured(lambda plan: replace(worker, plan=plan, memory="marks"), worker.plan, limit)
-
     watch = watch_here([worker.plan])[0]
 
     def told(batch: int) -> float:
@@ -144,7 +165,15 @@ def best_batch_of(worker: Worker, say: Say = lambda text: None) -> BestBatch:
         reached = measured(batch)
         return max(reached, measured(batch)) if watch().tainted else reached
 
-    return best_batch(told)
+    def again(batch: int) -> float:
+        watch.restart()
+        reached = measured(batch)
+        return measured(batch) if watch().tainted else reached
+
+    def in_rounds(number: int, batches: Sequence[int]) -> None:
+        say(f"{worker.name}: batches {', '.join(map(str, batches))} again, round {number + 1} of {ROUNDS}")
+
+    return confirmed(best_batch(told), again, random.Random(seed), in_rounds)
 
 
 def counter_for(plan: TimingPlan) -> Counter | NoEnergy:

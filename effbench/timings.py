@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.judge.timings import Estimate, estimate
 from effbench.measure.machine.hardware import read_cpu
 from effbench.measure.machine.interference import Watch, unwatched
@@ -41,11 +41,13 @@ class Timed:
         timings: in the order of the models; each has its own notes, those of its processes among them.
         environment: as a process of the first model that lived saw it.
         notes: what could not be watched on this machine.
+        environments: of each model by name, as a process of its own saw it; one that told nothing is left out.
     """
 
     timings: tuple[Timing, ...]
     environment: Environment
     notes: tuple[Note, ...] = ()
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -115,13 +117,17 @@ def time_entrants(
 
     Raises:
         InputError: no model was given, a spec names none, or the rule cannot be kept.
+        Interrupted: somebody ended it when a round was finished already; what was measured so far is kept.
     """
     heard = _Heard()
     notes: tuple[Note, ...] = ()
     if watch is None:
         watch, notes = watch_here(entrant.plan for entrant in entrants)
-    found = timed([_Listening(entrant, heard) for entrant in entrants], rule, seed, now, on_round, watch)
-    return Timed(tuple(map(heard.added, found)), heard.environment or _environment_here(), notes)
+    try:
+        found = timed([_Listening(entrant, heard) for entrant in entrants], rule, seed, now, on_round, watch)
+    except Interrupted as stop:
+        raise Interrupted(heard.all_said(stop.kept, notes), stop) from stop
+    return heard.all_said(found, notes)
 
 
 def workers(
@@ -184,11 +190,16 @@ def watch_here(plans: Iterable[TimingPlan]) -> tuple[Watch, tuple[Note, ...]]:
 
 @dataclass(slots=True)
 class _Heard:
-    """What the sessions of a run said beside their times: notes and samples by model, and the first environment."""
+    """What the sessions of a run said beside their times, by model: notes, samples and environments."""
 
     notes: dict[str, list[Note]] = field(default_factory=dict)
     samples: dict[str, int | None] = field(default_factory=dict)
-    environment: Environment | None = None
+    environments: dict[str, Environment] = field(default_factory=dict)
+
+    def all_said(self, found: Sequence[Timing], notes: tuple[Note, ...]) -> Timed:
+        """Returns what was measured with what the sessions said; where none told its environment, this process's."""
+        first = next(iter(self.environments.values()), None)
+        return Timed(tuple(map(self.added, found)), first or _environment_here(), notes, self.environments)
 
     def added(self, timing: Timing) -> Timing:
         """Returns a timing with what the sessions of its model said, each thing once."""
@@ -206,13 +217,14 @@ class _Listening(Wrapped):
         session = self.entrant.start(number)
         self.heard.notes.setdefault(self.name, []).extend(getattr(session, "notes", ()))
         self.heard.samples[self.name] = getattr(session, "samples", None)
-        return _Heeded(session, self.heard)
+        return _Heeded(self.name, session, self.heard)
 
 
 @dataclass(frozen=True, slots=True)
 class _Heeded:
     """A session that is asked for its environment when its calls are done, so that no time holds the asking."""
 
+    model: str
     session: Session
     heard: _Heard
 
@@ -228,12 +240,15 @@ class _Heeded:
     def call(self, times: int) -> tuple[float, ...]:
         return self.session.call(times)
 
+    def rest(self) -> None:
+        self.session.rest()
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         peaks = self.session.peak_bytes()
         ask = getattr(self.session, "environment", None)
-        if self.heard.environment is None and ask is not None:
+        if self.model not in self.heard.environments and ask is not None:
             try:
-                self.heard.environment = ask()
+                self.heard.environments[self.model] = ask()
             except Died:
                 return peaks  # its times are whole; another process is asked
         return peaks

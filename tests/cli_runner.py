@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+import effbench
 from effbench.cli import main
 
 
@@ -39,9 +41,10 @@ def runner(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def run_apart(folder: Path, *words: str, python: bool = False) -> Outcome:
-    """Runs the console script, or with `python` the module, in a process of its own."""
+    """Runs the console script, or with `python` the module as these tests import it, in a process of its own."""
     command = [sys.executable, "-m", "effbench"] if python else [str(Path(sys.executable).with_name("effbench"))]
-    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "PYTHONPATH": str(Path(effbench.__file__).parents[1])} if python else None
+    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, check=False, env=variables)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 

@@ -46,6 +46,7 @@ LAYERS = {
     "contenders": 5,
     "looks": 5,
     "comparisons": 5,
+    "unlike": 5,
     "cli": 6,
     "__main__": 7,
 }

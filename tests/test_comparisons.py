@@ -15,6 +15,7 @@ from effbench.errors import InputError
 from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.measure.timing.live import InProcess
 from effbench.measure.timing.simulated import MACHINES, Death
+from effbench.measure.timing.step_times import GRADIENTS, LOSS, OPTIMISER
 from effbench.records import ErrorFigure, StopRule, TimingPlan
 
 QUIET = MACHINES[0]
@@ -102,8 +103,11 @@ def test_a_model_that_raises_has_no_cost_and_the_other_keeps_its_own() -> None:
     assert "shapes" in told
 
 
-def test_different_inputs_are_said() -> None:
-    found = compare_entrants([entrant("a", net(16)), entrant("b", net(16), rows=2)], timed=False)
+def test_different_inputs_are_refused_by_name_and_said_where_they_are_wanted() -> None:
+    entrants = [entrant("a", net(16)), entrant("b", net(16), rows=2)]
+    with pytest.raises(InputError, match=r"^b: its input is 2×8 float32, and that of a 4×8 float32: .*--mixed$"):
+        compare_entrants(entrants, timed=False)
+    found = compare_entrants(entrants, timed=False, mixed=True)
     (note,) = found.notes
     assert (note.code, note.subject) == ("inputs-differ", "b")
     assert note.text.startswith("its input is 2×8 float32, and that of a 4×8 float32")
@@ -124,10 +128,16 @@ def test_the_layers_of_both_are_timed_and_one_s_own_is_shown_so() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_layers_of_a_training_step_are_refused() -> None:
-    plan = TimingPlan(runs="training")
-    with pytest.raises(InputError, match="layers of a training step"):
-        compare_entrants([entrant("a", net(16), plan=plan)] * 2, layers=True)
+def test_the_layers_of_a_training_step_have_their_gradients_beside_what_belongs_to_none() -> None:
+    plan = TimingPlan(runs="training", threads=1)
+    deeper = nn.Sequential(*net(16), nn.LayerNorm(8))
+    found = compare_entrants(
+        [entrant("a", net(16), plan=plan), entrant("b", deeper, plan=plan)], timed=False, layers=True
+    )
+    rows = {row.path: row for row in found.layers["b"]}
+    assert set(rows) == {"0", "1", "2", "3", LOSS, GRADIENTS, OPTIMISER}
+    assert rows["3"].present == "other"
+    assert "training steps" in next(note.text for note in found.notes if note.code == "layer-times")
 
 
 def test_errors_stand_beside_the_costs() -> None:

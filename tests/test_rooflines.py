@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -58,3 +60,47 @@ def test_a_training_step_costs_its_forward_pass_and_the_weights_gradient() -> No
     macs, unknown = step_macs(linear(), TimingPlan(runs="training"))
     assert macs is not None
     assert (macs.forward.count, macs.backward.count, unknown) == (MACS, MACS, {})
+
+
+class Mixed(nn.Module):
+    """A product, a norm that autocast leaves as it is, and attention on what the norm gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(WIDE, WIDE)
+        self.norm = nn.LayerNorm(WIDE)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.body(x).float())[:, None]
+        return nn.functional.scaled_dot_product_attention(x, x, x)
+
+
+def test_under_autocast_each_op_has_the_dtype_that_it_computes_in() -> None:
+    model = Loaded("net", None, already_built(Mixed()), ModelInputs((torch.rand(ROWS, WIDE),)))
+    plan = TimingPlan(threads=1, precision="autocast-bfloat16")
+    half = GemmRun("bfloat16", 1, 100, 1, (2e6 / 2e9,))
+    measured = peaks(1e9)
+    found = ops_of(model, plan, 1, 1.0, replace(measured, gemms=(*measured.gemms, half)))
+    by_op = {op.op: op for op in found.roofline.ops}
+    product, attention = by_op["aten::addmm"], by_op["aten::scaled_dot_product_attention"]
+    assert [each.dtype for each in (product, by_op["aten::native_layer_norm"], attention)] == [
+        "bfloat16",
+        "float32",
+        "bfloat16",
+    ]
+    # At 2 GFLOP/s: 2 FLOPs a MAC, and one for each bias.
+    assert product.compute_s == pytest.approx((2 * MACS + ROWS * WIDE) / 2e9)
+    # Two bytes each: x, the weight and the bias are read and y is written.
+    assert product.nbytes == 2 * (ROWS * WIDE + WIDE * WIDE + WIDE + ROWS * WIDE)
+    casts = [op for op in found.roofline.ops if op.op == "aten::_to_copy"]
+    assert casts
+    assert all(op.measured_s is not None for op in found.roofline.ops if op.attainable_s)
+
+
+def test_autocast_is_off_again_and_the_model_as_it_was() -> None:
+    model = Mixed()
+    loaded = Loaded("net", None, already_built(model), ModelInputs((torch.rand(ROWS, WIDE),)))
+    seen = traced_as_timed(loaded, TimingPlan(precision="autocast-bfloat16"))
+    assert not torch.is_autocast_enabled("cpu")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert "autocast casts nothing" in next(note.text for note in seen.notes if note.code == "real-run")

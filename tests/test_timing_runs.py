@@ -16,6 +16,7 @@ from effbench.documents.time import energy_part, timing_document
 from effbench.errors import InputError
 from effbench.measure.machine.interference import Disturbance
 from effbench.measure.machine.nvml import GpuState
+from effbench.measure.timing.candidates import ROUNDS
 from effbench.measure.timing.entrant import OutOfMemory
 from effbench.records import Energy, EnergyWindow, NoEnergy, Note, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.environment import Cpu, Environment, Memory, System
@@ -126,8 +127,12 @@ def test_the_best_batch_is_found_and_a_disturbed_one_tried_twice(
 
     monkeypatch.setattr(timing_runs, "watch_here", lambda plans: (Watch(), ()))
     found = best_batch_of(WORKERS[0])
-    assert (found.best.batch, found.best.samples_per_s) == (8, 800.0)
-    assert all(searched.tried.count(batch) == times for batch in searched.tried)
+    assert found.best.batch == 8
+    assert found.best.typical.estimate == pytest.approx(800.0)
+    repeated = {one.batch for one in found.repeats}
+    assert len(repeated) == 4
+    for batch in searched.tried:
+        assert searched.tried.count(batch) == times * (1 + (ROUNDS if batch in repeated else 0))
 
 
 def test_the_batch_found_is_the_one_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +146,11 @@ def test_the_batch_found_is_the_one_that_is_timed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(timing_runs, "time_entrants", timed)
     (model,) = done(Wanted(throughput=True)).document()["models"]
     assert seen == [8]
-    assert (model["search"]["batch"], model["search"]["ended_by"]) == (8, "slower")
+    search = model["search"]
+    assert (search["batch"], search["ended_by"]) == (8, "slower")
+    assert search["interval_samples_per_s"] == pytest.approx([800.0, 800.0])
+    assert search["within_noise"] == [9, 10, 12]  # ties go to the smaller ones
+    json.dumps(search, allow_nan=False)
 
 
 # Energy

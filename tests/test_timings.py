@@ -48,6 +48,10 @@ class TalkingSession:
         self.asked.append("call")
         return self.session.call(times)
 
+    def rest(self) -> None:
+        self.asked.append("rest")
+        self.session.rest()
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         self.asked.append("peak")
         return self.session.peak_bytes()

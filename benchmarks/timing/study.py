@@ -46,7 +46,10 @@ def series(workers: Sequence[Worker], plan: TimingPlan, minutes: float, least: i
         steps.append(found)
         print(f"{found.round} rounds, {time.perf_counter() - begin_s:.0f} of {60 * minutes:.0f} s", flush=True)
 
-    rule = StopRule(half_width=1e-9, budget_s=60 * minutes, max_rounds=2000)
+    usual = StopRule()
+    # A round of two models is as long as in a usual comparison, which has a minute.
+    round_s = usual.budget_s / (2 * usual.min_rounds) * len(workers) / 2
+    rule = StopRule(half_width=1e-9, budget_s=60 * minutes, max_rounds=2000, round_s=round_s)
     try:
         found = timed(together.entrants, rule, 0, time.perf_counter, on_round, watch_here([plan])[0])
     finally:

@@ -12,6 +12,7 @@ from effbench.judge.convention import conventions
 from effbench.judge.liveness import memory
 from effbench.judge.verdict import Comparison
 from effbench.records import SCHEMA
+from effbench.records.environment import Environment
 from effbench.report.table import notes_data
 from effbench.stats import Interval
 
@@ -25,29 +26,28 @@ def compare_document(found: Compared) -> Document:
     """Returns the document: the models with their costs and times, then the verdicts and the layers."""
     base = found.models[0]
     timed = [one.timing for one in found.models if one.timing is not None]
-    machine = base.environment
+    device = timed[0].plan.device if timed else "cpu"
     return {
         "schema": SCHEMA,
         "convention": found.convention,
         "unit": conventions.get(found.convention).unit.value,
         "base": base.name,
-        "models": [_model(one, base) for one in found.models],
+        "models": [_model(one, base, device) for one in found.models],
         "verdicts": [_verdict(item) for item in found.verdicts],
         "layers": {
             name: [{**asdict(row), "changed": row.changed} for row in rows] for name, rows in found.layers.items()
         },
         "rule": asdict(timed[0].rule) if timed else None,
-        "environment": None
-        if machine is None
-        else {
-            "fingerprint": dict(machine.fingerprint(timed[0].plan.device if timed else "cpu")),
-            "facts": dict(machine.facts()),
-        },
+        "environment": _environment(base.environment, device),
         "notes": notes_data(found.notes),
     }
 
 
-def _model(one: Contender, base: Contender) -> Document:
+def _environment(found: Environment | None, device: str) -> Document | None:
+    return None if found is None else {"fingerprint": dict(found.fingerprint(device)), "facts": dict(found.facts())}
+
+
+def _model(one: Contender, base: Contender, device: str) -> Document:
     costs, of_base = _costs(one), _costs(base)
     inputs = one.profile.trace.inputs if one.profile is not None else ()
     seen = one.environment
@@ -61,6 +61,7 @@ def _model(one: Contender, base: Contender) -> Document:
         "python": seen.system.python if seen is not None else None,
         "torch": seen.torch.version if seen is not None and seen.torch is not None else None,
         "commit": seen.revision.commit if seen is not None and seen.revision is not None else None,
+        "environment": _environment(seen, device),
         "timing": None if one.timing is None else model_document(one.timing, one.spec),
     }
 

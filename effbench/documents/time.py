@@ -16,7 +16,7 @@ from effbench.stats import Interval
 
 if TYPE_CHECKING:
     from effbench.judge.training import TrainingMacs
-    from effbench.measure.timing.throughput import BestBatch
+    from effbench.measure.timing.candidates import Confirmed
     from effbench.timings import Timed
 
 
@@ -73,6 +73,7 @@ def model_document(timing: Timing, spec: str | None, refused: str | None = None)
         "threads": timing.threads or None,
         "samples": timing.samples,
         "converged": timing.converged,
+        "interrupted": timing.interrupted,
         "died": timing.died,
         "refused": refused,
         "median_s": found.median_s,
@@ -109,13 +110,30 @@ def energy_part(found: Energy | NoEnergy) -> Document:
     return {"energy": {**covers, **_joules(each), "windows": [asdict(window) for window in found.windows]}}
 
 
-def batch_part(found: BestBatch) -> Document:
-    """Returns where the search for the batch of the highest throughput went."""
+def batch_part(found: Confirmed) -> Document:
+    """Returns where the search for the batch of the highest throughput went, and what repeating the best of it says."""
+    again = {
+        one.batch: {
+            "again_samples_per_s": one.typical.estimate,
+            "interval_samples_per_s": _interval(one.typical),
+            "within_noise": one.within_noise,
+            "rounds_samples_per_s": list(one.samples_per_s),
+        }
+        for one in found.repeats
+    }
+    never = {"again_samples_per_s": None, "interval_samples_per_s": None, "within_noise": None}
+    never["rounds_samples_per_s"] = None
     return {
         "search": {
             "batch": found.best.batch,
-            "ended_by": found.limit,
-            "tried": [{"batch": item.batch, "samples_per_s": item.samples_per_s} for item in found.tried],
+            "samples_per_s": found.best.typical.estimate,
+            "interval_samples_per_s": _interval(found.best.typical),
+            "within_noise": list(found.within_noise),
+            "ended_by": found.search.limit,
+            "tried": [
+                {"batch": item.batch, "samples_per_s": item.samples_per_s, **again.get(item.batch, never)}
+                for item in found.search.tried
+            ],
         }
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from effbench.records import Note, Trace
 from effbench.records.op_times import OpTimes
@@ -31,6 +31,15 @@ def seconds_by_layer(trace: Trace, times: OpTimes) -> Mapping[str, float | None]
         so_far, seconds = sums.get(call.module, 0.0), known.get(index)
         sums[call.module] = None if so_far is None or seconds is None else so_far + seconds
     return sums
+
+
+def seconds_by_path(steps: Sequence[Mapping[str, float]]) -> Mapping[str, float | None]:
+    """Returns the mean seconds of each module path over training steps; None where a step did not have it."""
+    paths = dict.fromkeys(path for step in steps for path in step)
+    return {
+        path: math.fsum(step[path] for step in steps) / len(steps) if all(path in step for step in steps) else None
+        for path in paths
+    }
 
 
 def agreement(times: OpTimes, latency_s: float, subject: str) -> tuple[Note, ...]:

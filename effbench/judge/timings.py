@@ -69,11 +69,11 @@ def estimate(timing: Timing) -> Estimate:
     """Returns what a model's times say.
 
     Coverage of the interval on the simulated machines: `results/timing/simulated.md`. It holds for a run that the rule
-    ended; one ended for what an interval showed needs the wider ones of `measure.timing.Progress`.
+    ended; one that was interrupted, perhaps for what an interval showed, has the wider one that holds at every look.
     """
     logs = log_medians(timing.runs)
     samples = [np.asarray(run.samples_s, dtype=np.float64) for run in timing.runs]
-    median = typical(logs)
+    median = typical(logs, looks_of(timing.rule) if timing.interrupted else None)
     firsts = [run.first_s for run in timing.runs]
     return Estimate(
         timing.model,

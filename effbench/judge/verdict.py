@@ -76,7 +76,8 @@ def compare(base: Timing, other: Timing) -> Comparison:
     if pairs < 2:
         why = _unpaired(base, other, pairs)
         return Comparison(base.model, other.model, "undecided", None, pairs, None, rule.margin, None, None, why)
-    final = not (base.converged and other.converged)
+    interrupted = base.interrupted or other.interrupted  # perhaps for what was seen, which a last look must not be
+    final = not (interrupted or (base.converged and other.converged))
     seen = look(ratios, looks_of(rule), final=final, margin=math.log1p(rule.margin))
     ratio = Interval(*(math.exp(float(end)) for end in (seen.mean, seen.low, seen.high)))
     verdict: Verdict = "undecided"
@@ -84,6 +85,7 @@ def compare(base: Timing, other: Timing) -> Comparison:
         verdict = _verdict(bool(seen.same), bool(seen.different), ratio.estimate)
     sd = spread(ratios)
     detectable = detectable_difference(sd, pairs)
+    why = _undecided(pairs, rule.min_rounds, ratio, rule.margin) if verdict == "undecided" else ""
     return Comparison(
         base.model,
         other.model,
@@ -94,7 +96,7 @@ def compare(base: Timing, other: Timing) -> Comparison:
         rule.margin,
         detectable,
         pairs_needed(sd, rule.margin) if rule.margin else None,
-        _undecided(pairs, rule.min_rounds, ratio, rule.margin) if verdict == "undecided" else "",
+        f"interrupted: {why}" if why and interrupted else why,
     )
 
 

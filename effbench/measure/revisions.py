@@ -12,6 +12,10 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from effbench.errors import InputError
+from effbench.measure.machine.processes import is_gone, this_process
+
+_OURS, _TREE = "effbench-", "tree"
+"""A checkout lies in such a folder: effbench-OWNER-RANDOM/tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,9 @@ def checked_out(spec: str, revision: str) -> Iterator[Checkout]:
     file, rest = _split(spec)
     top = Path(_asked(_standing(file.parent), "rev-parse", "--show-toplevel", about=f"{file}: "))
     commit = _commit(top, revision)
-    with TemporaryDirectory(prefix="effbench-", ignore_cleanup_errors=True) as home:
-        tree = Path(home).resolve() / "tree"
+    _remove_stale(top)
+    with TemporaryDirectory(prefix=f"{_OURS}{this_process()}-", ignore_cleanup_errors=True) as home:
+        tree = Path(home).resolve() / _TREE
         # The user's own hooks are for the user's own checkouts.
         add = ("-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
         try:
@@ -55,6 +60,17 @@ def checked_out(spec: str, revision: str) -> Iterator[Checkout]:
         finally:
             # Twice forced, git lets go of one that it was interrupted in making, too.
             rmtree(tree, ignore_errors=True)
+            _git(top, ("worktree", "remove", "--force", "--force", str(tree)))
+
+
+def _remove_stale(top: Path) -> None:
+    """Removes the checkouts in a repository whose process was killed before it could."""
+    listed = _git(top, ("worktree", "list", "--porcelain"))
+    for line in listed.stdout.splitlines() if listed is not None else ():
+        tree = Path(line.removeprefix("worktree "))
+        owner = tree.parent.name.removeprefix(_OURS).rpartition("-")[0]
+        if tree.name == _TREE and tree.parent.name.startswith(_OURS) and is_gone(owner):
+            rmtree(tree.parent, ignore_errors=True)
             _git(top, ("worktree", "remove", "--force", "--force", str(tree)))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -28,9 +28,13 @@ from effbench.measure.tensors import Tensors
 from effbench.records import Fact, FunctionCall, Input, Note, Trace, TreeNode
 
 Mode = Literal["eval", "train"]
+Around = Callable[[], AbstractContextManager[object]]
+"""Gives a context that the pass runs in, such as autocast."""
 
 
-def trace(loaded: Loaded, mode: Mode = "eval", needs: frozenset[Fact] = frozenset()) -> Trace:
+def trace(
+    loaded: Loaded, mode: Mode = "eval", needs: frozenset[Fact] = frozenset(), autocast: Around | None = None
+) -> Trace:
     """Returns what one forward pass does; `trace.failed` names the module that raised, if one did.
 
     The pass runs on meta tensors, which have shapes and no data. A model that needs data (it reads a value, its
@@ -40,18 +44,22 @@ def trace(loaded: Loaded, mode: Mode = "eval", needs: frozenset[Fact] = frozense
         loaded: the model and its inputs.
         mode: whether its modules train or evaluate.
         needs: facts to record beside those that every trace has.
+        autocast: what the pass runs in; it is run for real then, since autocast leaves tensors on meta as they are.
 
     Raises:
         ModelError: the model's constructor raised.
     """
     with same_random_state():
-        found = _trace(loaded, mode, needs)
+        found = _trace(loaded, mode, needs, autocast)
     return replace(found, notes=(*loaded.notes, *found.notes), origin=loaded.origin)
 
 
-def _trace(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> Trace:
+def _trace(loaded: Loaded, mode: Mode, needs: frozenset[Fact], autocast: Around | None) -> Trace:
+    hollow: Trace | None = None
     if "nonzeros" in needs:
-        hollow, obstacle = None, "there are no zeros to count"
+        obstacle = "there are no zeros to count"
+    elif autocast is not None:
+        obstacle = "autocast casts nothing"
     else:
         hollow, obstacle = _run_without_data(loaded, mode, needs)
     if hollow is not None and hollow.failed is None:
@@ -64,7 +72,7 @@ def _trace(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> Trace:
         raise InputError(f"{loaded.name}: its weights lie on meta and have no values, so zeros cannot be counted")
     if hollow is not None and any(tensor.device.type == "meta" for tensor in _own_tensors(real)):
         return hollow
-    full = _run(real, loaded.inputs, private_copy, mode, needs)
+    full = _run(real, loaded.inputs, private_copy, mode, needs, autocast or nullcontext)
     if full.failed is not None:
         return full
     why = f"run with real tensors, because without data {obstacle}"
@@ -86,7 +94,14 @@ def _run_without_data(loaded: Loaded, mode: Mode, needs: frozenset[Fact]) -> tup
     return hollow, hollow.failed or ""
 
 
-def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: frozenset[Fact]) -> Trace:
+def _run(
+    model: nn.Module,
+    inputs: ModelInputs,
+    swap: Swap,
+    mode: Mode,
+    needs: frozenset[Fact],
+    autocast: Around = nullcontext,
+) -> Trace:
     """Returns the trace of one pass with the model's tensors swapped for stand-ins."""
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper around the model as written
     failed, functions = None, None
@@ -103,7 +118,7 @@ def _run(model: nn.Module, inputs: ModelInputs, swap: Swap, mode: Mode, needs: f
         for tensor in held.tensors:
             recorder.log.record_weight(tensor)
         try:
-            with _seen_everywhere(held.nodes, recorder), _also_recorded(needs, recorder) as functions:
+            with autocast(), _seen_everywhere(held.nodes, recorder), _also_recorded(needs, recorder) as functions:
                 model(*args, **kwargs)
         except Exception as error:
             failed = f"{_place(recorder.frames.path, held.nodes)} raised {one_line(error)}"

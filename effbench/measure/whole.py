@@ -128,6 +128,7 @@ def functions_whole(writer: Writer) -> Iterator[None]:
             return original(*args, **kwargs)
         if any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in (*args, *kwargs.values())):
             return _each_sequence(writer, original, args, kwargs)
+        args, kwargs = as_autocast(args, kwargs)
         return writer.run_whole(_ATTENTION, original, args, kwargs)
 
     torch.nn.functional.scaled_dot_product_attention = whole
@@ -136,6 +137,26 @@ def functions_whole(writer: Writer) -> Iterator[None]:
             yield
     finally:
         torch.nn.functional.scaled_dot_product_attention = original
+
+
+def as_autocast(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments of a function as autocast hands them on: in its dtype, where it is on for their device.
+
+    What is recorded whole is seen before autocast casts, and its dtype would be that of another amount of work.
+    """
+    if not torch._C._is_any_autocast_enabled():
+        return tuple(args), dict(kwargs)
+
+    def cast(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or value.is_meta or value.dtype not in _CAST:
+            return value
+        kind = value.device.type
+        return value.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else value
+
+    return tuple(map(cast, args)), {name: cast(value) for name, value in kwargs.items()}
+
+
+_CAST = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
 
 def _each_sequence(writer: Writer, attention: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor:

@@ -143,6 +143,7 @@ class Environment:
 
     Attributes:
         variables: environment variables that change how long a model takes.
+        packages: that were imported and tell their version, PyTorch apart, by name.
     """
 
     cpu: Cpu
@@ -153,6 +154,7 @@ class Environment:
     revision: Revision | None = None
     variables: Named = ()
     notes: tuple[Note, ...] = ()
+    packages: Named = ()
 
     def facts(self) -> Named:
         """Returns every fact as (name, text) in the order of a report; an unknown one reads "unknown"."""
@@ -160,7 +162,9 @@ class Environment:
         at = self.revision
         revision = None if at is None else f"{at.commit}{' + changes' if at.dirty else ''}"
         rows = (*_of_cpu(self.cpu), *_of_memory(self.memory), *gpus, *_of_system(self.system), *_of_torch(self.torch))
-        return (*_shown(rows), *self.variables, *_shown([("git revision", revision)]))
+        packages = ", ".join(" ".join(pair) for pair in self.packages)
+        more = [("packages", packages)] if packages else []
+        return (*_shown(rows), *more, *self.variables, *_shown([("git revision", revision)]))
 
     def fingerprint(self, device: str = "cpu") -> Named:
         """Returns the facts that times on a device ("cpu", "cuda", "cuda:1", …) depend on, as (name, text).

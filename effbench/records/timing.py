@@ -12,6 +12,9 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 Pass = Literal["inference", "training"]
 Until = Literal["interval", "verdict"]
 
+INTERRUPTED = "interrupted"
+"""The code of the Note on a timing that was ended from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimingPlan:
@@ -49,6 +52,7 @@ class StopRule:
         min_rounds: fresh processes per model before anything is concluded.
         max_rounds: fresh processes per model at most.
         calls: steady calls per model and round.
+        round_s: seconds of measuring that one round may take; None shares the budget out among twice the fewest rounds.
         until: every model's interval is narrow enough, or every model's verdict against the first one is settled.
     """
 
@@ -59,6 +63,7 @@ class StopRule:
     max_rounds: int = 40
     calls: int = 50
     until: Until = "interval"
+    round_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class ProcessRun:
         first_s: the first call, reported apart.
         warmup_s: the calls after it and before the steady ones.
         samples_s: the steady calls.
-        order: place of each steady call among the steady calls of all models of its round.
+        order: place of each steady call among all that happened in its round: calls of all models, those at the
+            beginning of a turn that are not kept, and the rest between two turns.
         wall_s: time around the steady calls of this process, each measured from outside the clock and summed.
         compile_s: the first call of a compiled model; None where nothing was compiled.
         peak_bytes: by kind ("allocated", "reserved", "process", "resident"): the most memory held.
@@ -108,3 +114,8 @@ class Timing:
     died: str | None = None
     notes: tuple[Note, ...] = ()
     samples: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Returns whether it was ended from outside, perhaps for what was seen of it, and not by its rule."""
+        return any(note.code == INTERRUPTED for note in self.notes)

@@ -198,9 +198,13 @@ def _change(cell: Cell) -> str:
 
 
 def _where(document: Document) -> Iterator[str]:
-    """Gives the machine, the plan and the rule, a line each."""
-    if document["environment"] is not None:
-        yield from machine_lines(document["environment"])
+    """Gives the machine, the plan and the rule, a line each; the machine's lines as often as models differ in them."""
+    known = [model for model in document["models"] if model["environment"] is not None]
+    seen = {model["name"]: tuple(machine_lines(model["environment"])) for model in known}
+    places = dict.fromkeys(seen.values())
+    for lines in places:
+        named = ", ".join(name for name, theirs in seen.items() if theirs == lines)
+        yield from (f"{line} ({named})" if len(places) > 1 else line for line in lines)
     timed = [model["timing"] for model in document["models"] if model["timing"] is not None]
     if not timed:
         return

@@ -115,7 +115,9 @@ def state(model: Document) -> str:
     if model["refused"] is not None:
         return f"refused: {model['refused']}"
     if not model["runs"]:
-        return "not timed: the budget ended first"
+        return "not timed: interrupted" if model["interrupted"] else "not timed: the budget ended first"
+    if model["interrupted"]:
+        return "interrupted"
     return "" if model["converged"] else "not converged"
 
 
@@ -153,10 +155,37 @@ def _search(model: Document) -> Table:
         "slower": "larger ones were no faster",
         "largest": "no larger one was to be tried",
     }[found["ended_by"]]
-    columns = (Column("batch", "Batch"), Column("samples_per_s", "Samples/s", show=_rate))
-    rows = tuple({**item, "samples_per_s": item["samples_per_s"] or "no memory"} for item in found["tried"])
+    columns = (
+        Column("batch", "Batch"),
+        Column("samples_per_s", "Samples/s", show=_rate),
+        Column("again_samples_per_s", "Again", show=_rate),
+        Column("interval", "95 % interval"),
+        Column("noise", "Within noise", align="left"),
+    )
     title = f"{model['name']}: batch {found['batch']} serves most samples a second; {ended}"
-    return Table(title, columns, rows, caption=("one process each, without an interval; timed anew above",))
+    return Table(title, columns, tuple(map(_tried, found["tried"])), caption=tuple(_search_caption(found)))
+
+
+def _tried(item: Document) -> dict[str, Cell]:
+    again, reached = item["again_samples_per_s"], item["samples_per_s"]
+    return {
+        "batch": item["batch"],
+        "samples_per_s": "no memory" if reached is None else reached,
+        "again_samples_per_s": "" if again is None else again,
+        "interval": "" if again is None else _from_to(item["interval_samples_per_s"]),
+        "noise": {None: "", True: "yes", False: "no"}[item["within_noise"]],
+    }
+
+
+def _search_caption(found: Document) -> Iterable[str]:
+    others = ", ".join(map(str, found["within_noise"]))
+    noise = f"within noise of the highest: {others}" if others else "no other one is within noise of the highest"
+    yield f"batch {found['batch']}: {_from_to(found['interval_samples_per_s'])} samples a second; {noise}"
+    yield "first figures from one process each; the highest again in rounds of fresh processes in random order"
+
+
+def _from_to(ends: Sequence[float] | None) -> Cell:
+    return None if ends is None else f"{digits(ends[0])} to {digits(ends[1])}"
 
 
 def _training(model: Document) -> Iterable[str]:

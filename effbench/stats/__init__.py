@@ -18,7 +18,7 @@ from effbench.stats.intervals import (
     worth,
 )
 from effbench.stats.looks import DIFFERENT, SAME, TYPICAL, Looks, Spending, nominal_error
-from effbench.stats.samples import log_median, log_ratio, midmean, quantile
+from effbench.stats.samples import log_median, log_ratio, quantile
 from effbench.stats.settled import Settled, settled, share_interval, spread_interval
 from effbench.stats.student import ERROR, Floats, detectable_difference, pairs_needed, power, student_quantile
 
@@ -41,7 +41,6 @@ __all__ = [
     "log_median",
     "log_ratio",
     "look",
-    "midmean",
     "nominal_error",
     "pairs_needed",
     "power",

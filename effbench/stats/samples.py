@@ -12,17 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from effbench.stats.student import ERROR, Floats, student_quantile
 
 
-def midmean(values: ArrayLike) -> Floats:
-    """Returns the mean of the middle half along the last axis.
-
-    Standard deviation over 20,000 draws of 50 log ratios of sd .071: midmean .0109, mean .0100, median .0124; where one
-    in 50 is ten times off: .0111, .0470, .0126.
-    """
-    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
-    cut = ordered.shape[-1] // 4
-    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1))
-
-
 def log_median(samples_s: ArrayLike) -> Floats:
     """Returns the logarithm of the median along the last axis; samples in any unit, all above 0."""
     return np.asarray(np.log(np.median(np.asarray(samples_s, dtype=np.float64), axis=-1)))
@@ -31,9 +20,10 @@ def log_median(samples_s: ArrayLike) -> Floats:
 def log_ratio(a_s: ArrayLike, a_order: ArrayLike, b_s: ArrayLike, b_order: ArrayLike) -> float:
     """Returns the log ratio b/a of two processes that were called in turns: positive where b is slower.
 
-    Equally many calls are paired one to one. Of unequally many, calls made in a row become one value, which is paired
-    in the same way or, where those are unequally many too, with the other's nearest to it in time, so that both saw the
-    same machine. The middle half of the log ratios is averaged.
+    Calls made in a row, without a call or a rest of the other one between them, become one value. Equally many values
+    are paired one to one, unequally many each with the other's nearest to it in time, so that both saw the same
+    machine. The median of the log ratios is taken: on a machine of two cores that falls into a slower state now and
+    then its standard deviation over pairs of processes was 3.5 %, the mean of the middle half had 4.1 %, the mean 5.0.
 
     Args:
         a_s: seconds of each call; `b_s` likewise.
@@ -41,21 +31,16 @@ def log_ratio(a_s: ArrayLike, a_order: ArrayLike, b_s: ArrayLike, b_order: Array
     """
     a, b = np.log(np.asarray(a_s, dtype=np.float64)), np.log(np.asarray(b_s, dtype=np.float64))
     places, others = np.asarray(a_order), np.asarray(b_order)
-    if len(a) != len(b):
-        (a, places), (b, others) = _blocks(a, places), _blocks(b, others)
+    (a, places), (b, others) = _blocks(a, places), _blocks(b, others)
     if len(a) == len(b):
-        return float(midmean(b - a))
+        return float(np.median(b - a))
     if len(a) < len(b):
-        return float(midmean(b[_nearest(places, others)] - a))
-    return float(midmean(b - a[_nearest(others, places)]))
+        return float(np.median(b[_nearest(places, others)] - a))
+    return float(np.median(b - a[_nearest(others, places)]))
 
 
 def _blocks(logs: Floats, places: NDArray[Any]) -> tuple[Floats, NDArray[Any]]:
-    """Returns the median of calls made in a row, and the place of their middle.
-
-    The first call after another process's is slow, with cold caches, and of all the nearest to that process's calls:
-    paired call by call, a model would be compared with nothing but the other one's cold calls.
-    """
+    """Returns the median of calls made in a row, and the place of their middle."""
     rows = np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1)
     return np.array([np.median(logs[row]) for row in rows]), np.array([np.mean(places[row]) for row in rows])
 

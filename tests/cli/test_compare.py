@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +105,16 @@ def test_markdown_says_the_verdict_the_machine_and_the_notes(run: Run, timed: Ti
     assert out.index("**Cost") < out.index("**Time against a.py**") < out.index("\nmachine   ")
 
 
+def test_different_inputs_need_a_word(run: Run) -> None:
+    Path("c.py").write_text(source(example="return (torch.rand(1, 3, 16, 16),)"), encoding="utf-8")
+    done = run("compare", "a.py", "b.py", "c.py", "--no-time")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("effbench: c.py: its input is 1×3×16×16 float32, and that of a.py 1×3×8×8 float32")
+    mixed = run("compare", "a.py", "b.py", "c.py", "--no-time", "--mixed")
+    assert mixed.code == 0
+    assert "note: inputs-differ: c.py: " in mixed.out
+
+
 def test_stated_errors_and_those_of_records_stand_in_the_table(run: Run) -> None:
     assert run("profile", "b.py", "--record", "runs", "--error", "top1=0.2:fraction", "--quiet").code == 0
     words = ("compare", "a.py", "b.py", "--no-time", "--format", "json")
@@ -122,7 +134,6 @@ def test_stated_errors_and_those_of_records_stand_in_the_table(run: Run) -> None
         (("a.py", "b.py", "--fail-on", "slowest"), "'slowest': write some of faster, slower, same, undecided"),
         (("a.py", "b.py", "--rounds", "1"), "write 6-40"),
         (("a.py", "b.py", "--convention", "mac"), "unknown convention 'mac'"),
-        (("a.py", "b.py", "--layers", "--train"), "layers of a training step"),
         (("a.py", "b.py", "--no-time", "--error-of", "c=1:percent"), "names no model"),
     ],
 )
@@ -174,3 +185,32 @@ def test_neighbours_of_one_name_are_not_mixed_up_and_a_raising_model_keeps_its_r
     assert done.code == 3, done.err
     assert done.err.startswith("effbench: bad.py: ")
     assert [model["macs"] for model in json.loads(done.out)["models"]] == [MACS, 2 * MACS, None]
+
+
+def virtual_environment(folder: Path, version: str) -> Path:
+    """The interpreter of a new environment that has all packages of this one, and `extra` in this version."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    words = (folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    own = Path(subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip())
+    (own / "extra.py").write_text(f"__version__ = '{version}'\nWIDTH = {4 * int(version[0])}\n", encoding="utf-8")
+    theirs = sysconfig.get_path("purelib")
+    (own / "theirs.pth").write_text(f"{theirs}\n", encoding="utf-8")
+    return folder / "bin" / "python"
+
+
+def test_two_interpreters_have_packages_of_their_own_and_each_environment_is_kept(tmp_path: Path) -> None:
+    one, two = (virtual_environment(tmp_path / f"venv{number}", f"{number}.0") for number in (1, 2))
+    net = source(init="self.conv = nn.Conv2d(3, WIDTH, 3)", head="from extra import WIDTH")
+    (tmp_path / "net.py").write_text(net, encoding="utf-8")
+    words = ("compare", "net.py", "--python-a", str(one), "--python-b", str(two), "--no-time", "--format")
+    done = run_apart(tmp_path, *words, "json", python=True)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    a, b = found["models"]
+    assert (a["macs"], b["macs"]) == (MACS, 2 * MACS)
+    assert "extra 1.0" in a["environment"]["facts"]["packages"]
+    assert "extra 2.0" in b["environment"]["facts"]["packages"]
+    assert found["environment"] == a["environment"]
+    notes = {(note["code"], note["subject"]): note["text"] for note in found["notes"]}
+    assert notes["packages-differ", "net.py (B)"] == "against net.py (A): extra: 1.0 ≠ 2.0"
+    assert notes["interpreter", "net.py (B)"] == f"runs in {two}"

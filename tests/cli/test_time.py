@@ -137,7 +137,6 @@ def test_a_clock_that_lies_is_a_failed_check(run: Run, asked: Asked, monkeypatch
         ("net.py --precision int8", "autocast-bfloat16"),
         ("net.py --throughput --batch 4", "leave --batch out"),
         ("net.py --roofline --train", "leave --train out"),
-        ("net.py --roofline --precision autocast-bfloat16", "instead of autocast"),
         ("net.py -o x.svg", "give one SPEC and --roofline"),
         ("net.py net.py --roofline -o x.svg", "give one SPEC and --roofline"),
         ("", "Missing argument"),

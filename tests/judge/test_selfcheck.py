@@ -9,17 +9,16 @@ import pytest
 
 from effbench.judge.disturbances import GPU_KINDS, KINDS, disturbances
 from effbench.judge.selfcheck import drawn_labels, self_check
-from effbench.measure.timing.simulated import MACHINES, Machine, drawn
+from effbench.measure.timing.drawn import drawn
+from effbench.measure.timing.simulated import MACHINES, Machine
 from effbench.records import Note, StopRule
-from effbench.stats import midmean
 
 RULE = StopRule()
 
 
 def series(machine: Machine, pairs: int, seed: int = 0) -> list[float]:
     """The log ratios of a model of 10 ms against itself."""
-    log_s = drawn(machine, (0.01, 0.01), pairs, 50, seed).log_s
-    return [float(value) for value in midmean(log_s[1] - log_s[0])]
+    return [float(value) for value in drawn(machine, (0.01, 0.01), pairs, 50, seed).log_ratios(0, 1)]
 
 
 def test_spread_and_pairs_by_hand() -> None:

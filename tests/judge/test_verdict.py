@@ -10,8 +10,9 @@ import pytest
 
 from effbench.errors import InputError
 from effbench.judge.verdict import compare, pair_log_ratios
+from effbench.measure.timing.drawn import Drawn, drawn
 from effbench.measure.timing.run import timed
-from effbench.measure.timing.simulated import MACHINES, Drawn, Machine, SimulatedEntrant, Simulation, drawn
+from effbench.measure.timing.simulated import MACHINES, Machine, SimulatedEntrant, Simulation
 from effbench.records import ProcessRun, StopRule, Timing, TimingPlan
 
 RULE = StopRule(min_rounds=6, max_rounds=12)

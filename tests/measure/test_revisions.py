@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from effbench.errors import InputError
+from effbench.measure.machine.processes import is_gone, this_process
 from effbench.measure.revisions import checked_out
 
 
@@ -142,3 +144,30 @@ def test_without_git_it_is_said(repository: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="git is not installed"), checked_out("models/net.py", "v1"):
         pass
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(
+    repository: Path, tmp_path: Path
+) -> None:
+    gone = this_process().replace(f"-{os.getpid()}-", "-4194303-")  # no kernel gives such a high number
+    foreign = "00000000-4194303-1"
+    places = [tmp_path / f"effbench-{owner}-abcdef" / "tree" for owner in (gone, this_process(), foreign, "x")]
+    for place in places:
+        git(repository, "worktree", "add", "--detach", "--quiet", str(place), "v1")
+    with checked_out("models/net.py", "v2"):
+        pass
+    assert [place.exists() for place in places] == [False, True, True, True]
+    assert not places[0].parent.exists()
+    assert len(left_over(repository)) == 3
+
+
+def test_a_process_is_known_by_when_it_began(tmp_path: Path) -> None:
+    name = this_process()
+    assert not is_gone(name)
+    assert is_gone(f"{name}1")  # the same number, begun later
+    stat = tmp_path / f"proc/{os.getpid()}/stat"
+    stat.parent.mkdir(parents=True)
+    stat.write_text(f"{os.getpid()} (a ) b) S {' '.join(map(str, range(18)))} 777 0\n", encoding="ascii")
+    assert this_process(tmp_path).endswith("-777")
+    assert not is_gone(this_process(tmp_path), tmp_path)
+    assert not is_gone("nothing of ours")

@@ -148,3 +148,14 @@ def test_a_cost_that_is_not_known_has_no_ratio() -> None:
     document = Compared("macs", (contender("a", 1), lost)).to_dict()
     assert set(document["models"][1]["ratios"].values()) == {None}
     assert "| b | none | ? | ? |" in squeezed(render(compare_report(document), "markdown"))
+
+
+def test_two_machines_are_told_apart_by_the_models_that_ran_there() -> None:
+    found = compared()
+    other = replace(MACHINE, torch=TorchBuild("2.10.0"))
+    written = render(
+        compare_report(replace(found, models=(found.models[0], replace(found.models[1], environment=other))).to_dict()),
+        "markdown",
+    )
+    assert "software  torch 2.9.0, Python 3.12, Linux (a)\n" in written
+    assert "software  torch 2.10.0, Python 3.12, Linux (b)\n" in written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ def model(name: str = "net", **changed: Any) -> dict[str, Any]:
         "threads": 2,
         "samples": 8,
         "converged": True,
+        "interrupted": False,
         "died": None,
         "refused": None,
         "median_s": 0.01234,
@@ -177,11 +179,23 @@ def test_four_digits(value: float, text: str) -> None:
     assert digits(value) == text
 
 
+def again(typical: float | None, interval: list[float] | None, within: bool | None) -> dict[str, Any]:
+    return {"again_samples_per_s": typical, "interval_samples_per_s": interval, "within_noise": within}
+
+
 def test_a_search_a_step_and_joules_are_shown() -> None:
     search = {
         "batch": 8,
+        "samples_per_s": 810.0,
+        "interval_samples_per_s": [800.0, 820.0],
+        "within_noise": [4],
         "ended_by": "memory",
-        "tried": [{"batch": 8, "samples_per_s": 800.0}, {"batch": 16, "samples_per_s": None}],
+        "tried": [
+            {"batch": 4, "samples_per_s": 790.0, **again(795.0, [780.0, 815.0], True)},
+            {"batch": 8, "samples_per_s": 800.0, **again(810.0, [800.0, 820.0], True)},
+            {"batch": 2, "samples_per_s": 300.0, **again(None, None, None)},
+            {"batch": 16, "samples_per_s": None, **again(None, None, None)},
+        ],
     }
     training = {"macs": 3000, "forward_macs": 1000, "backward_macs": 2000, "macs_per_s": 2e9, "optimiser_flops": 160}
     energy: dict[str, Any] = {"source": "rapl", "covers": "package-0", "unavailable": None, "joules": 0.5}
@@ -190,6 +204,8 @@ def test_a_search_a_step_and_joules_are_shown() -> None:
     text = render(time_report(document(model(search=search, training={**training, "unknown": {}}, energy=energy))))
     assert "net: batch 8 serves most samples a second; the next one did not fit into memory" in text
     assert "no memory" in text
+    assert "batch 8: 800.0 to 820.0 samples a second; within noise of the highest: 4" in text
+    assert re.search(r" 4 +790.0 +795.0 +780.0 to 815.0 +yes", text)
     assert "step      net: 3,000 MACs (1,000 forward, 2,000 backward), 2 GMAC/s; AdamW 160 FLOPs" in text
     joules = "0.5 J a call (95 % interval 0.4 to 0.6 J), 0.2 J above idle; rapl: package-0"
     assert f"energy    net: {joules}" in text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effbench.cli.interruptions import whole_or_kept
 from effbench.cli.options import FILE, Number, Out, as_one, counting, reporting
 from effbench.cli.texts import parse_error
 from effbench.cli.timing_options import (
@@ -109,6 +110,7 @@ placing = as_one(
 @deciding
 @click.option("--no-time", is_flag=True, help="Compare costs alone.")
 @click.option("--layers", is_flag=True, help="Show the layers whose time changed, measured beside the timed runs.")
+@click.option("--mixed", is_flag=True, help="Compare models with different inputs all the same.")
 @click.option(
     "--fail-on", metavar="VERDICT,…", default="slower", show_default=True, help="Verdicts that end with code 1."
 )
@@ -122,6 +124,7 @@ def compare(
     until: Until,
     no_time: bool,
     layers: bool,
+    mixed: bool,
     fail_on: str,
     known: Known,
     convention: str,
@@ -144,8 +147,12 @@ def compare(
     ):
         errors = known_errors(entrants, stated, known.metric, known.folder)
         asked = (until.rule, not no_time, layers, convention, errors, until.seed)
-        found = comparisons.compare_entrants(entrants, *asked, on_round=_ratios_told(say), say=say)
+        found, stop = whole_or_kept(
+            lambda: comparisons.compare_entrants(entrants, *asked, on_round=_ratios_told(say), say=say, mixed=mixed)
+        )
     out.emit(compare_report(found.to_dict()))
+    if stop is not None:
+        raise stop
     _end(found, failing)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from effbench.cli.interruptions import whole_or_kept
 from effbench.cli.options import FILE, Out, picturing
 from effbench.cli.timing_options import Models, Until, planning, rounds_told, several_models, stopping
 from effbench.errors import CheckFailed, Incomplete, InputError
@@ -39,14 +40,17 @@ def time(
     wanted = Wanted(throughput, roofline, energy)
     _refuse(models, plan, wanted.roofline, throughput, out)
     with out.progress(f"timing {', '.join(models.specs)}") as say:
-        done = run_time(models.workers(plan, out), until.rule, until.seed, wanted, say, rounds_told(say))
+        workers = models.workers(plan, out)
+        done, stop = whole_or_kept(lambda: run_time(workers, until.rule, until.seed, wanted, say, rounds_told(say)))
         if record is not None:
             done.record(record)
     document = done.document()
-    if out.form == "svg":
-        out.write(_picture(document["models"][0]))
-    else:
+    if out.form != "svg":
         out.emit(time_report(document))
+    elif stop is None:
+        out.write(_picture(document["models"][0]))
+    if stop is not None:
+        raise stop
     if done.refused:
         raise CheckFailed("; ".join(f"{name}: {why}" for name, why in done.refused.items()))
     unfinished = done.unfinished()
@@ -73,9 +77,9 @@ def _refuse(models: Models, plan: TimingPlan, roofline: bool, throughput: bool, 
     if throughput and plan.batch is not None:
         raise InputError("--throughput looks for the batch: leave --batch out")
     if roofline and plan.runs == "training":
-        raise InputError("--roofline is of a forward pass: leave --train out")
-    if roofline and plan.precision.startswith("autocast-"):
-        raise InputError("--roofline needs one precision for all ops: use bfloat16 or float16 instead of autocast")
+        raise InputError(
+            "--roofline is of a forward pass: the FLOPs of most backward ops have no formula yet; leave --train out"
+        )
     if out.form == "svg":
         from effbench.report.roofline_svg import require
 

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -87,7 +88,19 @@ def environment(folder: Path | None = None, ask: Ask | None = None) -> Environme
     gpus, notes = read_gpus(torch, Path("/"))
     seen = read_machine(Path("/"), this_process(), ask)
     revision = read_revision(folder or Path.cwd(), ask)
-    return replace(seen, gpus=gpus, torch=read_torch(torch), revision=revision, notes=notes)
+    packages = read_packages(sys.modules)
+    return replace(seen, gpus=gpus, torch=read_torch(torch), revision=revision, notes=notes, packages=packages)
+
+
+def read_packages(modules: Mapping[str, object]) -> Named:
+    """Returns the versions that imported packages tell of themselves, by name; those of Python and of PyTorch apart."""
+    told = {name: getattr(module, "__dict__", {}).get("__version__") for name, module in list(modules.items())}
+    apart = {*sys.stdlib_module_names, "torch", "effbench"}
+    return tuple(
+        (name, version)
+        for name, version in sorted(told.items())
+        if isinstance(version, str) and "." not in name and name[0] != "_" and name not in apart
+    )
 
 
 def read_machine(root: Path, process: Process, ask: Ask) -> Environment:

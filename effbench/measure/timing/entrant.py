@@ -32,6 +32,14 @@ class Session(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Returns once the process leaves the machine to others: threads of a pool spin for a while after a call.
+
+        Raises:
+            Died: the process ended.
+        """
+        ...
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         """Returns the most memory held so far, by kind."""
         ...

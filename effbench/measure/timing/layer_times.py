@@ -194,7 +194,7 @@ def keeps_busy(device: torch.device, api: Any = torch) -> Callable[[float], None
 
 def _one_pass(call: Call, watch: Stopwatch, now_ns: Callable[[], int]) -> tuple[list[tuple[str, float | None]], float]:
     """Returns the ops of one pass in order, each with its seconds, and the seconds around the pass."""
-    log = _Log(watch)
+    log = OpClock(watch)
     watch.read()
     began = now_ns()
     with plain_forward(), functions_whole(log), Ops(log):
@@ -204,7 +204,7 @@ def _one_pass(call: Call, watch: Stopwatch, now_ns: Callable[[], int]) -> tuple[
     return [(name, None if place is None else intervals[place]) for name, place in log.calls], wall_s
 
 
-class _Log:
+class OpClock:
     """The ops of a pass by name, each with the number of its interval; None for one that no interval is of."""
 
     def __init__(self, watch: Stopwatch) -> None:

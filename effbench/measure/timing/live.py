@@ -15,6 +15,7 @@ from torch import nn
 from effbench.errors import InputError, ModelError, one_line
 from effbench.measure.source import Build, Loaded
 from effbench.measure.state import same_random_state
+from effbench.measure.timing import resting
 from effbench.measure.timing.entrant import Died, OutOfMemory
 from effbench.measure.timing.memory import exact_bytes, is_out_of_memory, peak_bytes
 from effbench.measure.timing.step import Step, prepare
@@ -72,6 +73,10 @@ class Live:
                 torch.accelerator.synchronize(self._device)
             self.wall_s += self._now() - start
         return seconds
+
+    def rest(self) -> None:
+        """Returns once the threads of this process have stopped to spin."""
+        resting.rest()
 
     def peak_bytes(self, memory: Memory | None = None) -> tuple[tuple[str, int], ...]:
         """Returns the most memory held so far, by kind; "allocated" on a CPU only where exact memory is asked for.

@@ -5,7 +5,7 @@ Two files of one name that import neighbours of one name need two processes, too
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from effbench.measure.timing.wire import encode, load_message
@@ -31,6 +31,10 @@ class Look(Protocol):
 
     def op_times(self, passes: int) -> OpTimes:
         """Returns the seconds of each op call of the trace in so many forward passes."""
+        ...
+
+    def step_times(self, passes: int) -> tuple[Mapping[str, float], ...]:
+        """Returns the seconds of each module path, forward and backward, in so many training steps."""
         ...
 
     def environment(self) -> Environment:
@@ -87,3 +91,12 @@ class LookSession(WorkerSession):
         """
         found = self._asked({"do": "op_times", "passes": passes})["op_times"]
         return validated(found, OpTimes, self.name)
+
+    def step_times(self, passes: int) -> tuple[Mapping[str, float], ...]:
+        """Returns the seconds of each module path, forward and backward, in so many training steps.
+
+        Raises:
+            Died: the process ended or hung, or the model raised.
+            InputError: the model cannot be trained, or not under the plan.
+        """
+        return tuple(self._asked({"do": "step_times", "passes": passes})["step_times"])

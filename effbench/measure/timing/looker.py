@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from effbench.measure.state import same_random_state
 from effbench.measure.timing.layer_times import AcceleratorStopwatch, keeps_busy, op_times
 from effbench.measure.timing.live import died
 from effbench.measure.timing.step import Step, prepare
+from effbench.measure.timing.step_times import step_times
 from effbench.measure.trace import trace
 from effbench.records import Fact, TimingPlan, Trace
 from effbench.records.environment import Environment
@@ -46,15 +47,33 @@ class Looker:
             Died: the model raised.
         """
         with died(self.name, "running"), same_random_state():
-            step = self._step or prepare(
-                runnable(self._source), replace(self._plan, compiled=False, captured=False, cold_cache=False)
-            )
-            self._step = step
+            step = self._prepared()
             device = torch.device(self._plan.device)
             with _threads(step.threads), torch.no_grad():
                 if device.type == "cpu":
                     return op_times(step.call, self.trace, passes)
                 return op_times(step.call, self.trace, passes, AcceleratorStopwatch(device), keeps_busy(device))
+
+    def step_times(self, passes: int) -> tuple[Mapping[str, float], ...]:
+        """Returns the seconds of each module path, forward and backward, in so many training steps as the plan has.
+
+        Raises:
+            InputError: it cannot be trained, or not under the plan.
+            Died: the model raised.
+        """
+        with died(self.name, "running"), same_random_state():
+            step = self._prepared()
+            device = torch.device(self._plan.device)
+            with step.around():
+                if device.type == "cpu":
+                    return step_times(step.call, passes)
+                return step_times(step.call, passes, AcceleratorStopwatch(device), keeps_busy(device))
+
+    def _prepared(self) -> Step:
+        if self._step is None:
+            eager = replace(self._plan, compiled=False, captured=False, cold_cache=False)
+            self._step = prepare(runnable(self._source), eager)
+        return self._step
 
     def environment(self) -> Environment:
         """Returns the machine, PyTorch and Python as this process sees them."""

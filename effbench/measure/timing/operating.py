@@ -12,9 +12,10 @@ from zlib import crc32
 
 import numpy as np
 
-from effbench.measure.timing.simulated import BETWEEN_ROUNDS_S, Machine, drawn
+from effbench.measure.timing.drawn import drawn
+from effbench.measure.timing.simulated import BETWEEN_ROUNDS_S, Machine
 from effbench.records.timing import StopRule
-from effbench.stats import Floats, Looks, Settled, midmean, settled, typical
+from effbench.stats import Floats, Looks, Settled, settled, typical
 
 _COST_S = 0.01
 
@@ -55,8 +56,7 @@ def outcome(machine: Machine, difference: float, rule: StopRule, runs: int, seed
     # Every row of a table is drawn for itself: with common seeds one unlucky draw would show in all of them.
     first = crc32(f"{machine.name} {difference} {rule.max_rounds} {seed}".encode())
     for run in range(runs):
-        log_s = drawn(machine, costs, rule.max_rounds, rule.calls, first + run).log_s
-        ratios[run] = midmean(log_s[1] - log_s[0])
+        ratios[run] = drawn(machine, costs, rule.max_rounds, rule.calls, first + run).log_ratios(0, 1)
     return outcome_of(machine.name, difference, rule, ratios)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import torch
 from torch import nn
 
@@ -12,9 +14,9 @@ from effbench.measure.timing.wire import Asked
 from effbench.records import TimingPlan
 
 SPEC = f"{__name__}:Probe"
-INPUT = "1x16x32x32"
-_PILOT_REPEATS = 20
-_PILOT_CALLS = 20
+INPUT = "1x16x16x16"
+_PILOT_REPEATS = 100
+_PILOT_CALLS = 50
 
 
 class Probe(nn.Module):
@@ -49,7 +51,7 @@ def repeats_for(seconds: float, plan: TimingPlan) -> int:
     session = InProcess("probe", loaded, plan).start(0)
     try:
         session.call(_PILOT_CALLS)
-        once_s = min(session.call(_PILOT_CALLS)) / _PILOT_REPEATS  # whatever disturbs a call only slows it
+        once_s = median(session.call(_PILOT_CALLS)) / _PILOT_REPEATS
     finally:
         session.close()
     return max(1, round(seconds / once_s))

@@ -10,16 +10,13 @@ from statistics import median
 
 from effbench.measure.machine.interference import Disturbance
 from effbench.measure.timing.entrant import Died, Entrant, Now, Session
+from effbench.measure.timing.turns import Turn, turn_alone, turn_among_others
 from effbench.measure.timing.warmup import WarmedUp, WarmUpLimit, steady_from, warm_up
 from effbench.records.timing import ProcessRun
 
 Interference = Callable[[], Disturbance]
 """What disturbed the machine since it was last asked: `interference.Watch`, or a fake one."""
 
-_TURN_S = 0.005
-"""A turn of one model takes this or longer, so that what passes around it (two pipes, 0.1 ms) is a small part."""
-
-_MOST_IN_A_TURN = 200
 _FEWEST_TURNS = 10
 
 _MOST_FIRST = 0.25
@@ -66,6 +63,9 @@ class Round:
     disturbance: Disturbance
 
 
+_ONE_CALL = Turn(1)
+
+
 @dataclass(slots=True)
 class _Lane:
     """One model during the round."""
@@ -73,6 +73,7 @@ class _Lane:
     entrant: Entrant
     session: Session | None = None
     warmed: WarmedUp | None = None
+    turn: Turn = _ONE_CALL
     samples_s: list[float] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
     wall_s: float = 0.0
@@ -87,10 +88,6 @@ class _Lane:
         """Returns what a call takes, by the last ones."""
         assert self.warmed
         return median((self.samples_s or list(self.warmed.samples_s) or [self.warmed.first_s])[-5:])
-
-    def at_once(self) -> int:
-        """Returns how many calls make one turn."""
-        return min(_MOST_IN_A_TURN, max(1, math.ceil(_TURN_S / self.typical_s())))
 
 
 def one_round(
@@ -135,43 +132,50 @@ def _open(lane: _Lane, plan: RoundPlan, least_calls: int, models: int, now: Now)
     try:
         lane.session = lane.entrant.start(plan.number)
         lane.warmed = warm_up(lane.session, limit, now)
+        lane.session.rest()
     except Died as death:
         lane.died = str(death)
 
 
 def _take_turns(lanes: list[_Lane], plan: RoundPlan, warmup_s: float, chance: random.Random, now: Now) -> float:
     """Returns the seconds that the steady calls took; what they saw is left in the lanes."""
-    fewest = min((lane.at_once() for lane in lanes), default=1)
-    turns = plan.calls if fewest == 1 else max(_FEWEST_TURNS, math.ceil(plan.calls / fewest))
+    kind = turn_alone if len(lanes) == 1 else turn_among_others
+    for lane in lanes:
+        lane.turn = kind(lane.typical_s())
+    fewest = min((lane.turn.calls for lane in lanes), default=1)
+    count = plan.calls if fewest == 1 else max(_FEWEST_TURNS, math.ceil(plan.calls / fewest))
     begin_s, place = now(), 0
-    for turn in range(turns):
+    for number in range(count):
         living = [lane for lane in lanes if lane.lives]
-        expected_s = sum(lane.typical_s() * lane.at_once() for lane in living)
+        expected_s = sum(lane.typical_s() * lane.turn.all_calls for lane in living)
         spent_s = warmup_s + now() - begin_s
         # The first turn is taken whatever the share of the round, so that every round has something to compare.
-        if not living or (turn and spent_s + expected_s > min(plan.share_s, plan.budget_s)):
+        if not living or (number and spent_s + expected_s > min(plan.share_s, plan.budget_s)):
             break
         for lane in chance.sample(living, len(living)):
             if warmup_s + now() - begin_s >= plan.budget_s:
                 break
-            place += _take_turn(lane, place, now)
+            _take_turn(lane, place, now)
+            place += lane.turn.all_calls + 1  # a turn that follows one of its own is another turn
     return now() - begin_s
 
 
-def _take_turn(lane: _Lane, place: int, now: Now) -> int:
-    """Returns how many calls one model made."""
+def _take_turn(lane: _Lane, place: int, now: Now) -> None:
     assert lane.session
-    times = lane.at_once()
-    before_s = _wall_s(lane.session, now)
+    turn = lane.turn
     try:
-        samples_s = lane.session.call(times)
+        if turn.cold_calls:
+            lane.session.call(turn.cold_calls)
+        before_s = _wall_s(lane.session, now)
+        samples_s = lane.session.call(turn.calls)
+        lane.wall_s += _wall_s(lane.session, now) - before_s
+        if turn.rests:
+            lane.session.rest()
     except Died as death:
         lane.died = str(death)
-        return 0
-    lane.wall_s += _wall_s(lane.session, now) - before_s
+        return
     lane.samples_s += samples_s
-    lane.order += range(place, place + times)
-    return times
+    lane.order += range(place + turn.cold_calls, place + turn.all_calls)
 
 
 def _wall_s(session: Session, now: Now) -> float:

@@ -10,12 +10,13 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.measure.timing.entrant import Entrant, Now
 from effbench.measure.timing.rounds import Interference, Round, RoundPlan, late_to_warm, one_round
 from effbench.records.note import Note
-from effbench.records.timing import ProcessRun, StopRule, Timing
+from effbench.records.timing import INTERRUPTED, ProcessRun, StopRule, Timing
 from effbench.stats import Interval, Looks, log_median, log_ratio, look, typical
 
 _PILOT_CALLS = 100
@@ -24,6 +25,9 @@ _PILOT_CALLS = 100
 _ROUNDS_IN_BUDGET = 2
 """The budget holds so many times the fewest rounds: a slow model gets fewer calls per round instead of fewer rounds."""
 
+_MOST_IN_VAIN = 2
+"""After so many rounds in a row that were disturbed the second time too, disturbed ones are taken as they are: that is
+what the machine is like, and running them again costs half of all rounds."""
 
 _UNSTEADY = 0.2
 """Share of processes that may look unsteady by chance: a trend is looked for in each at 5 %."""
@@ -56,9 +60,17 @@ class _Row:
     entrant: Entrant
     runs: list[ProcessRun] = field(default_factory=list)
     threads: int = 0
-    least_calls: int = _PILOT_CALLS
+    late: list[int] = field(default_factory=list)
     unsteady: int = 0
     died: str | None = None
+
+    @property
+    def least_calls(self) -> int:
+        """Returns the warm-up calls of the next process: as many as half of those so far needed, seen from their ends.
+
+        One alone may see warming where the machine only changed its pace.
+        """
+        return int(median(self.late)) if self.late else _PILOT_CALLS
 
 
 def timed(
@@ -77,15 +89,33 @@ def timed(
         seed: of the order of processes and calls.
         now: the clock for budget and wall times.
         on_round: told where the run stands after each round.
-        interference: what disturbed a round; a tainted one is run again once, and its notes are kept.
+        interference: what disturbed a round; a tainted one is run again once, while that helps, and its notes are kept.
 
     Raises:
         InputError: no model was given, or the rule cannot be kept.
+        Interrupted: somebody ended it when a round was finished already; the timings so far are kept.
     """
     _check(entrants, rule)
     rows = [_Row(entrant) for entrant in entrants]
-    chance = random.Random(seed)
-    spent_s, next_s = 0.0, 0.0
+    try:
+        _take_rounds(rows, rule, random.Random(seed), now, on_round, interference)
+    except KeyboardInterrupt as stop:
+        if not any(row.runs for row in rows):
+            raise
+        raise Interrupted(tuple(_interrupted(row, rows, rule) for row in rows), stop) from stop
+    return tuple(_timing(row, rows, rule) for row in rows)
+
+
+def _take_rounds(
+    rows: list[_Row],
+    rule: StopRule,
+    chance: random.Random,
+    now: Now,
+    on_round: Callable[[Progress], None] | None,
+    interference: Interference | None,
+) -> None:
+    """Adds rounds to the rows until all are settled, dead, or the budget is spent."""
+    spent_s, next_s, in_vain = 0.0, 0.0, 0
     for number in range(rule.max_rounds):
         living = [row for row in rows if row.died is None]
         if not living or spent_s + next_s >= rule.budget_s or _is_settled(rows, rule):
@@ -93,17 +123,17 @@ def timed(
         notes: tuple[Note, ...] = ()
         seen = one_round(*_asked(living, number, rule, spent_s), chance, now, interference)
         spent_s += seen.spent_s
-        if seen.disturbance.tainted and spent_s + seen.spent_s < rule.budget_s:
+        if seen.disturbance.tainted and in_vain < _MOST_IN_VAIN and spent_s + seen.spent_s < rule.budget_s:
             _mark_dead(living, seen)
             notes = _run_again(number, seen)
             living = [row for row in living if row.died is None]
             seen = one_round(*_asked(living, number, rule, spent_s), chance, now, interference)
             spent_s += seen.spent_s
+            in_vain = in_vain + 1 if seen.disturbance.tainted else 0
         _keep(living, seen, notes)
         next_s = seen.warmup_s + sum(run.samples_s[-1] for run in seen.runs if run)
         if on_round:
             on_round(_progress(rows, rule, number + 1, spent_s))
-    return tuple(_timing(row, rows, rule) for row in rows)
 
 
 def _check(entrants: Sequence[Entrant], rule: StopRule) -> None:
@@ -121,7 +151,7 @@ def _check(entrants: Sequence[Entrant], rule: StopRule) -> None:
 
 
 def _asked(living: list[_Row], number: int, rule: StopRule, spent_s: float) -> tuple[list[Entrant], RoundPlan]:
-    share_s = rule.budget_s / (_ROUNDS_IN_BUDGET * rule.min_rounds)
+    share_s = rule.round_s or rule.budget_s / (_ROUNDS_IN_BUDGET * rule.min_rounds)
     least_calls = tuple(row.least_calls for row in living)
     return [row.entrant for row in living], RoundPlan(number, rule.calls, share_s, rule.budget_s - spent_s, least_calls)
 
@@ -145,9 +175,9 @@ def _keep(living: list[_Row], seen: Round, notes: tuple[Note, ...]) -> None:
         row.unsteady += run is not None and not steady
         if run is None:
             continue
+        row.late.append(late_to_warm(run))
         if not row.runs:
-            row.least_calls = late_to_warm(run)
-            run = _warmed_later(run, row.least_calls)
+            run = _warmed_later(run, row.late[0])
         row.runs.append(replace(run, notes=notes))
 
 
@@ -241,9 +271,19 @@ def _timing(row: _Row, rows: list[_Row], rule: StopRule) -> Timing:
     )
 
 
+def _interrupted(row: _Row, rows: list[_Row], rule: StopRule) -> Timing:
+    """Returns the timing of a run that was ended from outside: nothing of it has converged by its rule."""
+    found = _timing(row, rows, rule)
+    others = [note for note in found.notes if note.code not in ("no-samples", "not-converged")]
+    told = Note(INTERRUPTED, row.entrant.name, _shortfall(row, rows, rule))
+    return replace(found, converged=False, notes=(*others, told) if row.died is None else tuple(others))
+
+
 def _shortfall(row: _Row, rows: list[_Row], rule: StopRule) -> str:
     processes = f"stopped after {len(row.runs)} processes"
     if rule.until == "verdict" and len(rows) > 1:
+        if _has_converged(row, rows, rule):
+            return f"{processes} with its verdict settled"
         return f"{processes} without a settled verdict: raise the budget, the rounds or the margin"
     found = _interval(row, rule)
     width = "unknown" if found is None else f"±{found.half_width:.2%}" if found.half_width < 1 else "more than ±100%"

@@ -144,6 +144,11 @@ def _call(live: Live, request: Message) -> Message:
     return {"seconds": seconds, "wall_s": live.wall_s - before}
 
 
+def _rest(live: Live, request: Message) -> Message:
+    live.rest()
+    return {}
+
+
 def _peak(live: Live, request: Message) -> Message:
     return {"bytes": live.peak_bytes("exact" if request["exact"] else "marks")}
 
@@ -158,9 +163,15 @@ def _op_times(looker: Looker, request: Message) -> Message:
     return {"op_times": asdict(looker.op_times(request["passes"]))}
 
 
+def _step_times(looker: Looker, request: Message) -> Message:
+    return {"step_times": list(looker.step_times(request["passes"]))}
+
+
 _ACTIONS: dict[str, Callable[[Any, Message], Message]] = {
     "call": _call,
+    "rest": _rest,
     "peak": _peak,
     "environment": _environment,
     "op_times": _op_times,
+    "step_times": _step_times,
 }

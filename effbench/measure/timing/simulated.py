@@ -11,7 +11,6 @@ import random
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from effbench.measure.timing.entrant import Died
 from effbench.records.timing import TimingPlan
@@ -251,6 +250,9 @@ class SimulatedSession:
         simulation.clock.advance(seconds)
         return seconds
 
+    def rest(self) -> None:
+        """Returns at once: a simulated process has no threads."""
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         """Returns a made-up figure that only grows."""
         return (("process", 1_000_000 + self.calls),)
@@ -258,37 +260,3 @@ class SimulatedSession:
     def close(self) -> None:
         """Ends the process."""
         self.closed = True
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Steady calls of several models, called in random order in every turn, without a runner.
-
-    Attributes:
-        log_s: log seconds, shaped (models, rounds, calls).
-        order: place of each call among those of its round, of the same shape.
-    """
-
-    log_s: Floats
-    order: NDArray[np.int64]
-
-
-def drawn(machine: Machine, costs_s: tuple[float, ...], rounds: int, calls: int, seed: int) -> Drawn:
-    """Returns the steady calls that rounds of fresh processes would have seen, all drawn at once.
-
-    The machine's condition is looked up where a call would begin if every call took its noise-free cost;
-    `BETWEEN_ROUNDS_S` pass between rounds.
-    """
-    noise = np.random.default_rng(seed)
-    models = len(costs_s)
-    turns = noise.random((rounds, calls, models)).argsort(axis=-1)  # turns[r, c, m]: place of model m in turn c
-    costs = np.asarray(costs_s)
-    in_order = np.take_along_axis(np.broadcast_to(costs, turns.shape), turns.argsort(axis=-1), axis=-1)
-    ends = np.cumsum(in_order.reshape(rounds, -1), axis=-1)
-    begins = ends - in_order.reshape(rounds, -1) + np.arange(rounds)[:, None] * (BETWEEN_ROUNDS_S + ends[0, -1])
-    condition = State(machine, seed).log_factor(begins).reshape(rounds, calls, models)
-    of_model = np.take_along_axis(condition, turns, axis=-1) + np.log(costs)
-    of_model += machine.process_sd * noise.standard_normal((rounds, 1, models))
-    of_model += machine.call_sd * noise.standard_normal(of_model.shape)
-    order = turns + models * np.arange(calls)[None, :, None]
-    return Drawn(np.moveaxis(of_model, -1, 0), np.moveaxis(order, -1, 0))

@@ -68,7 +68,7 @@ def prepare(loaded: Loaded, plan: TimingPlan) -> Step:
         with torch.no_grad():
             model(*given[0], **given[1])  # a lazy module has no parameters before its first call
     training = plan.runs == "training"
-    forward = _forward(called, given, _cast(plan, device))
+    forward = _forward(called, given, autocast_of(plan, device))
     call = _training_step(loaded.name, model, forward, plan, device) if training else forward
     threads = plan.threads or torch.get_num_threads()
     around = _surroundings(threads, training)
@@ -220,7 +220,8 @@ def _forward(called: Callable[..., Any], given: tuple[Any, Any], cast: Cast | No
     return forward
 
 
-def _cast(plan: TimingPlan, device: torch.device) -> Cast | None:
+def autocast_of(plan: TimingPlan, device: torch.device) -> Cast | None:
+    """Returns what gives the autocast context of one call; None for a plan without."""
     prefix, _, dtype = plan.precision.rpartition("-")
     return (lambda: torch.autocast(device.type, _DTYPES[dtype])) if prefix else None
 

@@ -9,6 +9,7 @@ The worker greets with the protocol's number, then answers one line for each it 
     {"do": "environment"}                       {"environment": {…}}
     {"do": "look", "model": {…}, "plan": {…}, "needs": []}   {"name": "Net", "trace": {…}}
     {"do": "op_times", "passes": 3}             {"op_times": {…}}, after "look"
+    {"do": "step_times", "passes": 3}           {"step_times": [{"conv": 0.0031, …}, …]}, after "look"
     any                                         {"raised": "one line", "because": "input", "model" or "memory"}
 
 Nothing is pickled, so both sides may differ in Python and in PyTorch.

@@ -50,7 +50,7 @@ main()
 
 def worker_command(python: str = sys.executable) -> tuple[str, ...]:
     """Returns the command that starts a worker in an interpreter, with this very code of effbench."""
-    return (python, "-c", _BOOTSTRAP, str(Path(__file__).parents[1]))
+    return (python, "-c", _BOOTSTRAP, str(Path(__file__).parents[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,14 @@ class WorkerSession:
         answer = self._asked({"do": "call", "times": times})
         self.wall_s += answer["wall_s"]
         return tuple(map(float, answer["seconds"]))
+
+    def rest(self) -> None:
+        """Returns once the process leaves the machine to others.
+
+        Raises:
+            Died: the process ended or hung.
+        """
+        self._asked({"do": "rest"})
 
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         """Returns the most memory held so far, by kind.

@@ -65,12 +65,66 @@ def test_every_round_is_a_fresh_process_of_each_model_called_in_turns_in_random_
     firsts = []
     for one, two in zip(a.runs, b.runs, strict=True):
         assert len(one.samples_s) == len(two.samples_s) == len(one.order) == 10
-        assert sorted((*one.order, *two.order)) == list(range(20))
+        # A turn is a cold call that is not kept, one that is, and a rest.
+        assert sorted((*one.order, *two.order)) == list(range(1, 60, 3))
         for mine, others in zip(one.order, two.order, strict=True):
-            assert mine // 2 == others // 2  # both in the same turn
+            assert mine // 6 == others // 6  # both in the same turn
         firsts += [mine < others for mine, others in zip(one.order, two.order, strict=True)]
     assert 10 < sum(firsts) < 30
     assert sum(before != after for before, after in pairwise(firsts)) > 5
+
+
+@dataclass
+class Noting:
+    """An entrant whose sessions note what they are asked for."""
+
+    name: str
+    entrant: SimulatedEntrant
+    log: list[str]
+    plan: TimingPlan = TimingPlan()  # noqa: RUF009  frozen
+
+    def start(self, number: int) -> NotingSession:
+        return NotingSession(self.name, self.entrant.start(number), self.log)
+
+
+@dataclass
+class NotingSession:
+    name: str
+    session: SimulatedSession
+    log: list[str]
+    threads: int = 1
+
+    def call(self, times: int) -> tuple[float, ...]:
+        self.log.append(f"{self.name} {times}")
+        return self.session.call(times)
+
+    def rest(self) -> None:
+        self.log.append(f"{self.name} rests")
+
+    def peak_bytes(self) -> tuple[tuple[str, int], ...]:
+        return ()
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def test_nobody_is_called_before_the_others_rest() -> None:
+    log: list[str] = []
+    simulation = Simulation(STILL, 0)
+    entrants = [Noting("a", SimulatedEntrant("a", 0.01, simulation), log)]
+    entrants += [Noting("b", SimulatedEntrant("b", 0.004, simulation), log)]
+    timed(entrants, replace(SHORT, max_rounds=2), 0, simulation.clock)
+    turns = [("a 1", "a 1", "a rests"), ("b 1", "b 2", "b rests")]  # a cold call, then what is kept
+    last = list(zip(log[-60::3], log[-59::3], log[-58::3], strict=True))  # ten turns of each
+    assert sorted(last) == sorted(turns * 10)
+    assert all("rests" in before for before, after in pairwise(log) if before[0] != after[0])
+
+
+def test_alone_a_model_keeps_every_call_and_does_not_rest() -> None:
+    log: list[str] = []
+    simulation = Simulation(STILL, 0)
+    timed([Noting("a", SimulatedEntrant("a", 0.01, simulation), log)], SHORT, 0, simulation.clock)
+    assert log[-10:] == ["a 1"] * 10
 
 
 def test_the_seed_decides_the_order() -> None:
@@ -101,6 +155,27 @@ def test_a_step_that_comes_late_is_looked_for_in_the_first_round(step_at: int) -
         assert 1 + len(each.warmup_s) > step_at - 5  # medians of five calls are looked at
         assert len(each.samples_s) == len(each.order)
         assert each.wall_s == pytest.approx(sum(each.samples_s), rel=0.01)
+
+
+def test_warming_that_only_the_first_round_saw_is_not_asked_of_the_others() -> None:
+    simulation = Simulation(STILL, 0)
+
+    class OnceSlow:
+        """A model that gets faster in the first round only, at its 90th call."""
+
+        name = "a"
+        plan = TimingPlan()
+
+        def start(self, number: int) -> SimulatedSession:
+            step = WarmUp(first=5.0, step=1.3 if number == 0 else 1.0, step_at=90)
+            return SimulatedEntrant("a", 0.01, simulation, warm_up=step).start(number)
+
+    (found,) = timed([OnceSlow()], replace(SHORT, calls=50, max_rounds=6), 0, simulation.clock)
+    calls = [len(each.warmup_s) for each in found.runs]
+    assert calls[0] >= 85
+    assert calls[1] >= 85  # nothing else is known yet
+    assert calls[2] < calls[1]
+    assert max(calls[3:]) <= 15
 
 
 def test_a_warm_up_that_ends_at_its_limit_is_a_note() -> None:
@@ -302,9 +377,17 @@ def test_a_round_that_is_tainted_again_stays_with_both_notes() -> None:
     assert [note.code for note in found.runs[0].notes] == ["steal", "run-again", "steal"]
 
 
+def test_rounds_are_run_again_while_that_helps() -> None:
+    watch = Watch(*[Disturbance(tainted=(STEAL,))] * 200)
+    found = watched(watch)
+    assert watch.rounds == 6  # of four rounds the first two twice, in vain
+    codes = [[note.code for note in each.notes] for each in found.runs]
+    assert codes == [["steal", "run-again", "steal"]] * 2 + [["steal"]] * 2
+
+
 def test_rounds_run_again_count_into_the_budget() -> None:
     simulation, seen = Simulation(QUIET, 0), Seen()
-    watch = Watch(*[Disturbance(tainted=(STEAL,))] * 200)
+    watch = Watch(*[Disturbance(tainted=(STEAL,)), Disturbance()] * 100)
     rule = StopRule(half_width=1e-6, budget_s=10.0)
     (found,) = timed([SimulatedEntrant("a", 0.01, simulation)], rule, 0, simulation.clock, seen, watch)
     assert seen.spent_s <= 11.0

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from effbench.measure.timing.drawn import drawn
 from effbench.measure.timing.entrant import Died, Entrant, Now, Session
 from effbench.measure.timing.simulated import (
     MACHINES,
@@ -17,9 +18,8 @@ from effbench.measure.timing.simulated import (
     Simulation,
     State,
     WarmUp,
-    drawn,
 )
-from effbench.stats import midmean
+from effbench.stats import log_ratio
 
 BY_NAME = {machine.name: machine for machine in MACHINES}
 
@@ -44,8 +44,7 @@ def test_they_are_what_the_timer_asks_for() -> None:
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 def test_the_log_ratio_of_a_round_has_sd_005(machine: object) -> None:
-    found = drawn(BY_NAME[getattr(machine, "name")], (0.01, 0.0103), 2000, 50, 0).log_s  # noqa: B009
-    ratios = midmean(found[1] - found[0])
+    ratios = drawn(BY_NAME[getattr(machine, "name")], (0.01, 0.0103), 2000, 50, 0).log_ratios(0, 1)  # noqa: B009
     assert ratios.std() == pytest.approx(0.05, abs=0.003)
     assert ratios.mean() == pytest.approx(math.log(1.03), abs=4 * 0.05 / math.sqrt(2000))
 
@@ -128,9 +127,19 @@ def test_the_clock_moves_only_when_told_to() -> None:
 
 
 def test_drawn_calls_take_turns_in_random_order() -> None:
-    found = drawn(MACHINES[0], (0.01, 0.02, 0.03), 4, 10, 0)
+    found = drawn(MACHINES[0], (0.005, 0.02, 0.03), 4, 10, 0)
+    # A turn of a 5 ms model is a cold call and two that are kept, then a rest: places 1 and 2 of 4.
     assert found.log_s.shape == found.order.shape == (3, 4, 10)
+    places, turns = found.order % 4, found.order // 4
+    assert (places.reshape(3, 4, 5, 2) == (1, 2)).all()
     for round_ in range(4):
-        assert sorted(found.order[:, round_].ravel()) == list(range(30))
-        assert (found.order[:, round_] // 3 == np.arange(10)).all()
-    assert len({tuple(found.order[:, 0, turn] % 3) for turn in range(10)}) > 2
+        assert sorted(turns[:, round_, ::2].ravel()) == list(range(15))
+        assert (turns[:, round_] // 3 == np.arange(5).repeat(2)).all()
+    assert len({tuple(turns[:, 0, 2 * turn] % 3) for turn in range(5)}) > 2
+
+
+def test_ratios_of_drawn_rounds_are_those_of_their_calls() -> None:
+    found = drawn(MACHINES[3], (0.004, 0.0042), 5, 11, 0)
+    for round_, value in enumerate(found.log_ratios(0, 1)):
+        a, b = np.exp(found.log_s[:, round_])
+        assert value == pytest.approx(log_ratio(a, found.order[0, round_], b, found.order[1, round_]))

@@ -122,6 +122,9 @@ class Machine:
         slow = 10.0 if self.calls <= 3 else 1.0
         return (slow * (2e-3 + 1e-3 * self.batch),) * times
 
+    def rest(self) -> None:
+        self.log.append("rest")
+
     def peak_bytes(self) -> tuple[tuple[str, int], ...]:
         return (("resident", 100 + 10 * self.batch), ("allocated", 7))
 
