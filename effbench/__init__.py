@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from effbench.judge.formulas import formula
     from effbench.judge.scores import score
     from effbench.judge.work import Work
+    from effbench.metrics import metric
     from effbench.profiles import Profile
     from effbench.rankings import rank
     from effbench.records import ErrorFigure
@@ -52,6 +53,7 @@ _HOMES = {
     "formula": "effbench.judge.formulas",
     "import_tables": "effbench.tables.importing",
     "load": "effbench.api",
+    "metric": "effbench.metrics",
     "product": "effbench.judge.algebra",
     "profile": "effbench.api",
     "rank": "effbench.rankings",
@@ -76,6 +78,7 @@ __all__ = [
     "formula",
     "import_tables",
     "load",
+    "metric",
     "product",
     "profile",
     "rank",

@@ -259,6 +259,7 @@ PUBLIC = {
     "formula",
     "import_tables",
     "load",
+    "metric",
     "product",
     "profile",
     "rank",

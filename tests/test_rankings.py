@@ -27,6 +27,7 @@ from effbench.records import (
     Timing,
     TimingPlan,
 )
+from effbench.records.environment import Cpu, Environment, Memory, System, TorchBuild
 from effbench.store import Store, Stored
 
 PLAN, RULE = TimingPlan(batch=4), StopRule()
@@ -106,6 +107,24 @@ def test_threads_that_differ_are_refused() -> None:
     one = Stored(replace(one.record, timings=(timing((0.01,), threads=2),)), one.trace)
     with pytest.raises(InputError, match=r"threads differs: 1 \(a\), 2 \(b\)"):
         eb.rank([measured("a", 0.02), one], score="latency")
+
+
+def test_another_pytorch_or_machine_is_refused() -> None:
+    def at(name: str, torch: str, cpu: str) -> Stored:
+        one = measured(name, 0.01)
+        where = Environment(Cpu(model=cpu), Memory(), System(), torch=TorchBuild(torch))
+        return Stored(replace(one.record, environment=where), one.trace)
+
+    models = [at("a", "2.1", "slow"), at("b", "2.2", "slow"), at("c", "2.1", "quick")]
+    said = r"CPU differs: slow \(a, b\), quick \(c\); torch differs: 2.1 \(a, c\), 2.2 \(b\): .* --by CPU, or together"
+    with pytest.raises(InputError, match=said):
+        eb.rank(models, score="latency")
+    assert {row.rank for row in eb.rank(models, score="latency", by="torch", mixed=True).rows} == {1}
+    unknown = Stored(replace(models[0].record, name="d", environment=None), models[0].trace)
+    ranking = eb.rank([models[0], unknown], score="latency")
+    assert ("not-stated", "torch", "not stated of d: taken to be like the others") in {
+        (note.code, note.subject, note.text) for note in ranking.notes
+    }
 
 
 def test_a_model_whose_process_died_says_so() -> None:

@@ -98,6 +98,22 @@ def _scores() -> Rows:
     ]
 
 
+def _metrics() -> Rows:
+    from effbench.metrics import metrics
+
+    return [
+        {
+            "name": name,
+            "unit": item.unit,
+            "direction": item.direction,
+            "settings": "; ".join(map(str, item.settings)),
+            "needs": item.needs,
+            "about": f"{item.about}, in {item.unit}; {item.direction} is better",
+        }
+        for name, item in metrics.items()
+    ]
+
+
 def _formats() -> Rows:
     from effbench.report.table import renderers
 
@@ -118,6 +134,7 @@ _LISTINGS: Mapping[str, Callable[[], Rows]] = {
     "data": _data,
     "formats": _formats,
     "loaders": _loaders,
+    "metrics": _metrics,
     "ops": _ops,
     "peers": _peers,
     "scores": _scores,

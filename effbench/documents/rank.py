@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
     """Returns the document of `effbench rank`; a score that overflowed is null, what it is ordered by is not."""
     score = ranking.score
+    shared = [_shared(group) for group in ranking.groups]
     return {
         "schema": SCHEMA,
         "score": score.name,
@@ -33,19 +34,30 @@ def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
         "draws": ranking.draws,
         "seed": ranking.seed,
         "by": ranking.by or None,
-        "rows": [row.to_dict() for row in ranking.rows],
-        "groups": [_group(group) for group in ranking.groups],
+        "rows": [
+            {**row.to_dict(), "conditions": {name: text for name, text in row.conditions if (name, text) not in same}}
+            for group, same in zip(ranking.groups, shared, strict=True)
+            for row in group.rows
+        ],
+        "groups": [_group(group, same) for group, same in zip(ranking.groups, shared, strict=True)],
         "excluded": [{"model": item.name, "reason": item.reason} for item in ranking.excluded],
         "notes": notes_data((*ranking.notes, *notes)),
     }
 
 
-def _group(group: Group) -> Document:
-    """Returns what is said of one leaderboard as a whole."""
+def _shared(group: Group) -> set[tuple[str, str]]:
+    """Returns the conditions that all rows of a leaderboard have in common: they are told once, not with each row."""
+    distinct = [set(conditions) for conditions in dict.fromkeys(row.conditions for row in group.rows)]
+    return set.intersection(*distinct) if distinct else set()
+
+
+def _group(group: Group, shared: set[tuple[str, str]]) -> Document:
+    """Returns what is said of one leaderboard as a whole; `shared` are the conditions that all of its rows have."""
     trade = group.trade
     times = trade.times
     return {
         "group": group.label or None,
+        "conditions": dict(sorted(shared)),
         "models": trade.models,
         "front": {"axes": list(trade.axes), "models": trade.on_front},
         "hypervolume": _volume(trade),

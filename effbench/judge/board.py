@@ -165,11 +165,12 @@ def _times(
         return None, None, (Note("latency", "", f"not compared with the score: {told(apart, NAMED)}"),)
     said = () if {"latency", "throughput"} & set(score.reads) else (Note("mixed", "latency", told(apart, NAMED)),)
     rates = [one.candidate.figures.get("throughput") for one in entrants]
+    of = "call"
     if "batch" in {one.condition for one in apart}:
-        seconds = np.array([np.nan if figure is None else 1 / figure.value for figure in rates])
-        times, slower = agreement(order, seconds, "sample")
-    else:
-        times, slower = agreement(order, seconds)
+        of, seconds = "sample", np.array([np.nan if figure is None else 1 / figure.value for figure in rates])
+    if np.isfinite(seconds).sum() < 2:
+        return None, None, said
+    times, slower = agreement(order, seconds, of)
     return times, np.where(np.isnan(seconds), -1, slower), said
 
 

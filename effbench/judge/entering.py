@@ -191,7 +191,7 @@ def alike(
     notes = [Note("mixed", one.condition, told([one], NAMED)) for one in apart]
     for one in not_stated(found):
         notes.append(
-            Note("not-stated", one.condition, f"{listed(one.unstated)} do not say it; taken to be like the others")
+            Note("not-stated", one.condition, f"not stated of {listed(one.unstated)}: taken to be like the others")
         )
     return tuple(entrants), (), tuple(notes)
 

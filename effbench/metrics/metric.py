@@ -51,6 +51,11 @@ class Setting:
     choices: tuple[Value, ...] = ()
     above: float | None = None
 
+    def __str__(self) -> str:
+        """Returns "t (needed): the share of …" or "average = macro: …"."""
+        value = " (needed)" if self.required else "" if self.default is None else f" = {self.default}"
+        return f"{self.name}{value}: {self.about}"
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

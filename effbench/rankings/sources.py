@@ -10,6 +10,9 @@ from typing import Any
 
 from effbench import api
 from effbench.errors import InputError
+from effbench.judge.blame import is_users
+from effbench.judge.convention import conventions
+from effbench.judge.work import formulas
 from effbench.rankings.candidates import Known
 from effbench.rankings.trace_costs import Costs, costs_of
 from effbench.records import ErrorFigure, Note, Record
@@ -61,8 +64,14 @@ def _read_folder(folder: Path, convention: str, memory: bool) -> tuple[Sequence[
     digests = [one.trace for one in views if one.trace is not None]
     name = f"costs-{convention}{'-memory' if memory else ''}"
     derive = partial(costs_of, convention=convention, memory=memory)
-    costs: Mapping[str, Any] = of_traces(folder, digests, derive, name, code_version(*CODE)) if digests else {}
+    costs: Mapping[str, Any] = of_traces(folder, digests, derive, name, _version(convention)) if digests else {}
     return [Known(one, None if one.trace is None else costs[one.trace]) for one in views], notes
+
+
+def _version(convention: str) -> str:
+    """Returns the version of the code that derives costs; "" where a user's own takes part."""
+    own = not is_users(conventions.get(convention).rule) and not any(one.is_users for _, one in formulas.items())
+    return code_version(*CODE) if own else ""
 
 
 def known_of(records: Sequence[Stored | Known], convention: str, memory: bool = False) -> tuple[Known, ...]:

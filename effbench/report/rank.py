@@ -24,7 +24,7 @@ def rank_report(document: Document) -> Report:
         keys = {column.key for board in boards for column in board.columns}
         first = ": ".join(part for part in (boards[0].title, _title(document)) if part)
         boards[0] = replace(boards[0], title=first)
-        boards[-1] = replace(boards[-1], caption=tuple(_caption(keys)))
+        boards[-1] = replace(boards[-1], caption=tuple(_caption(document, keys)))
     blocks: list[Block] = []
     for group, board in zip(groups, boards, strict=True):
         blocks.append(board)
@@ -46,8 +46,10 @@ def _by_group(document: Document) -> dict[str | None, list[Document]]:
 
 def _leaderboard(document: Document, group: Document, rows: Sequence[Document]) -> Table:
     wanted = _columns(document, rows)
-    filled = tuple({column.key: row.get(column.key) for column in wanted} for row in rows)
-    shown = tuple(column for column in wanted if any(row[column.key] is not None for row in filled))
+    shown = tuple(column for column in wanted if any(row.get(column.key) is not None for row in rows))
+    # Some rows may have an interval and others none.
+    optional = dict.fromkeys(column.key for column in shown if column.key.endswith("_half_width"))
+    filled = tuple({**optional, **row} for row in rows) if optional else tuple(rows)
     return Table("" if group["group"] is None else f"{document['by']} {group['group']}", shown, filled)
 
 
@@ -111,10 +113,11 @@ def _flops(document: Document) -> str:
     return f"FLOPs = 2 × {counted}" if document["flops_per_count"] == 2 else f"FLOPs = {convention} FLOPs"
 
 
-def _caption(keys: set[str]) -> Iterable[str]:
+def _caption(document: Document, keys: set[str]) -> Iterable[str]:
     if "rank_low" in keys:
+        drawn = f"{document['draws']:,} draws, seed {document['seed']}"
         yield (
-            "from–to: 95 % interval of the rank; tie: rows with one number cannot be told apart; "
+            f"from–to: 95 % interval of the rank, from {drawn}; tie: rows with one number cannot be told apart; "
             "±: half a 95 % interval"
         )
     if "front" in keys:

@@ -171,7 +171,7 @@ from effbench.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
-    print(end.code, sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision"}))
+    print(end.code, sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision", "timm"}))
 """
 
 
@@ -179,6 +179,12 @@ def test_answers_in_files_need_no_torch(run: Run) -> None:
     done = apart(*answers())
     assert done.stdout.splitlines()[-1] == "0 []"
     assert "accuracy" in done.stdout
+
+
+def test_help_loads_no_torch() -> None:
+    done = apart("evaluate", "--help")
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert "--predictions" in done.stdout
 
 
 def test_an_unknown_metric_is_told_before_torch_is_loaded(run: Run) -> None:

@@ -72,6 +72,9 @@ def test_batches_that_differ_are_one_line(run: Run, suite: Path) -> None:
     mixed = run("rank", "suite.yaml", "--score", "latency * exp(0.1*error)", "--mixed")
     assert mixed.code == 0
     assert "note: mixed: batch: batch differs: 64 " in mixed.out
+    document = json.loads(run("rank", "suite.yaml", "--score", "latency", "--mixed", "--format", "json").out)
+    assert {one["model"]: one["conditions"] for one in document["rows"]}["huge"] == {"batch": "256"}
+    assert document["groups"][0]["conditions"] == {"device": "cuda"}
 
 
 def test_groups_are_ranked_apart(run: Run, suite: Path) -> None:
@@ -84,6 +87,11 @@ def test_groups_are_ranked_apart(run: Run, suite: Path) -> None:
         ("256", "huge", 1),
     ]
     assert [one["group"] for one in document["groups"]] == ["64", "256"]
+    assert [one["conditions"] for one in document["groups"]] == [
+        {"batch": "64", "device": "cuda"},
+        {"batch": "256", "device": "cuda"},
+    ]
+    assert {str(one["conditions"]) for one in document["rows"]} == {"{}"}
     assert "batch 64" in run("rank", "suite.yaml", "--by", "batch").out
     assert json.loads(run("rank", "suite.yaml", "--by", "family", "--format", "json").out)["by"] == "family"
 

@@ -188,6 +188,11 @@ def test_times_under_different_conditions_are_not_compared_with_the_score() -> N
     assert [group.label for group in ranked(models, "latency", Rules(by="device")).groups] == ["a", "b"]
 
 
+def test_calls_of_different_batches_without_a_rate_are_not_compared() -> None:
+    models = [candidate(name, latency=Figure(0.01, (("batch", name),))) for name in "ab"]
+    assert ranked(models, rules=Rules(mixed=True)).groups[0].trade.times is None
+
+
 # Who enters
 
 

@@ -390,3 +390,19 @@ def test_where_inputs_are_not_known_it_is_that_of_the_targets_in_a_file(sets: Pa
     np.save(tmp_path / "right.npy", np.array([0, 1, 4]))
     (found,) = evaluate_files(tmp_path / "answers.npy", tmp_path / "right.npy", ["accuracy"])
     assert opened(f"{sets}:Squares").digest() == found.digest
+
+
+def test_a_data_set_under_a_root_is_read_by_its_held_out_part(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, label in (("t10k", 7), ("train", 3)):
+        # The format of MNIST: a magic number that says bytes and dimensions, the sizes, the bytes.
+        images = np.full((2, 28, 28), 255, np.uint8)
+        sizes = b"".join(size.to_bytes(4, "big") for size in images.shape)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + sizes + images.tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, label, label]))
+    data = opened("torchvision:MNIST", root=tmp_path)
+    assert (data.name, data.n, len(data.classes)) == ("MNIST test", 2, 10)
+    assert [(item.input.shape, item.input.min(), item.target) for item in samples(data)] == [((1, 28, 28), 1.0, 7)] * 2
+    assert [item.target for item in samples(opened("torchvision:MNIST", root=tmp_path, split="train"))] == [3, 3]
+    assert data.digest() != opened("torchvision:MNIST", root=tmp_path, split="train").digest()

@@ -47,7 +47,8 @@ def evaluate(
         found = files.evaluated(model, chosen, out)
     else:
         found = of_model(model, reading, images, files, chosen, out)
-    document = found.document(metrics.draws, metrics.seed, confusion)
+    with out.progress(f"resampling {found.asked:,} samples {metrics.draws:,} times"):
+        document = found.document(metrics.draws, metrics.seed, confusion)
     if record is not None:
         found.record(record)
     out.emit(evaluation_report(document))

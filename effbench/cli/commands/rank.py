@@ -63,7 +63,7 @@ _ASKING = (
         help="The error that the score reads, by name; pck:t=0.1 picks among several.",
     ),
     counting,
-    click.option("--max-error", metavar="VALUE", type=Number(), help="Leave out models above it."),
+    click.option("--max-error", metavar="VALUE", type=Number(min=0), help="Leave out models above it."),
     click.option("--filter", metavar="CONDITION", default="", help="Such as 'params < 5e6 and error < 0.1'."),
     click.option("--by", metavar="COLUMN", default="", help="A leaderboard for each of its values: batch, device, …"),
     click.option("--sort", metavar="COLUMN", default="", help="Order the rows by it; -COLUMN turns that round."),

@@ -70,13 +70,13 @@ def params_flops_exp(kind: ScoreKind, name: str, settings: Settings) -> Score:
     formula="20·log10((100 − ERROR)² / (√(params/1e6)·√(MACs/1e9)))",
     reads=("params", "macs", "error"),
     direction="higher",
-    source="Wong, NetScore, arXiv:1806.05512, equation 2 with α = 2, β = γ = 1/2",
+    source="Wong, NetScore, arXiv:1806.05512, with α = 2, β = γ = 1/2",
 )
 def netscore(kind: ScoreKind, name: str, settings: Settings) -> Score:
     """Returns 20·log10(a²/(√p·√m)), higher is better: a = 100 − error in percent, p in millions, m in 10⁹ MACs.
 
     Wong, "NetScore: Towards Universal Metrics for Large-scale Performance Analysis of Deep Neural Networks for
-    Practical On-Device Edge Usage", arXiv:1806.05512, equation 2 with its α = 2, β = γ = 0.5; parameters in millions
+    Practical On-Device Edge Usage", arXiv:1806.05512, with its α = 2, β = γ = 0.5; parameters in millions
     and multiply-accumulates in thousands of millions.
     """
     import numpy as np
@@ -106,7 +106,7 @@ def netscore(kind: ScoreKind, name: str, settings: Settings) -> Score:
     formula="(1 − ERROR) × (latency/T)^w",
     reads=("latency", "error"),
     direction="higher",
-    source="Tan et al., MnasNet, CVPR 2019, equations 2 and 3 with α = β = −0.07",
+    source="Tan et al., MnasNet, CVPR 2019, with α = β = −0.07",
     parameters=(
         Parameter("T", "the target latency in seconds", above=0.0),
         Parameter("w", "the exponent of the latency, the paper's α = β", -0.07, below=0.0),
@@ -115,7 +115,7 @@ def netscore(kind: ScoreKind, name: str, settings: Settings) -> Score:
 def mnasnet(kind: ScoreKind, name: str, settings: Settings) -> Score:
     """Returns a·(latency/T)^w, higher is better: a = 1 − error as a fraction, T the target latency.
 
-    Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile", CVPR 2019, equations 2 and 3; their
+    Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile", CVPR 2019; their
     choice α = β = −0.07 comes from "doubling the latency is worth 5 % more accuracy": 2^0.07 = 1.0497.
     """
     import numpy as np
