@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     )
     from effbench.comparisons import compare
     from effbench.errors import EffbenchError
+    from effbench.evaluations import evaluate
     from effbench.judge.algebra import product
     from effbench.judge.conventions import convention
     from effbench.judge.formulas import formula
+    from effbench.judge.scores import score
     from effbench.judge.work import Work
+    from effbench.metrics import metric
     from effbench.profiles import Profile
     from effbench.rankings import rank
     from effbench.records import ErrorFigure
+    from effbench.tables.importing import import_tables
     from effbench.timings import time
 
 __version__ = "0.1.0"
@@ -45,14 +49,18 @@ _HOMES = {
     "check": "effbench.api",
     "compare": "effbench.comparisons",
     "convention": "effbench.judge.conventions",
+    "evaluate": "effbench.evaluations",
     "formula": "effbench.judge.formulas",
+    "import_tables": "effbench.tables.importing",
     "load": "effbench.api",
+    "metric": "effbench.metrics",
     "product": "effbench.judge.algebra",
     "profile": "effbench.api",
     "rank": "effbench.rankings",
     "read_folder": "effbench.api",
     "read_published": "effbench.api",
     "record": "effbench.api",
+    "score": "effbench.judge.scores",
     "time": "effbench.timings",
 }
 
@@ -66,14 +74,18 @@ __all__ = [
     "check",
     "compare",
     "convention",
+    "evaluate",
     "formula",
+    "import_tables",
     "load",
+    "metric",
     "product",
     "profile",
     "rank",
     "read_folder",
     "read_published",
     "record",
+    "score",
     "time",
 ]
 

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from effbench.errors import InputError
 from effbench.records import (
-    SCHEMA,
+    RECORD_SCHEMA,
     Attr,
     ErrorFigure,
+    Evaluation,
     Note,
     OpCall,
     ProcessRun,
@@ -36,6 +37,7 @@ from effbench.records import (
 )
 from effbench.records.environment import Cpu, Environment, Memory, System
 from effbench.store import Store, Stored, merge, read_text, write_whole
+from effbench.store.migrations import MIGRATIONS, migrated
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -48,6 +50,17 @@ plain: st.SearchStrategy[Any] = st.recursive(
 sizes = st.lists(st.integers(0, 2**40), max_size=4).map(tuple)
 figures = st.builds(ErrorFigure, st.floats(allow_nan=False), texts, texts)
 notes = st.lists(st.builds(Note, texts, texts, texts), max_size=2).map(tuple)
+values = st.lists(st.floats(allow_nan=False), min_size=3, max_size=3).map(tuple)
+evaluations = st.builds(
+    Evaluation,
+    texts,
+    texts,
+    st.sampled_from(["lower", "higher"]),
+    st.just(3),
+    st.dictionaries(texts, values, max_size=2),
+    st.dictionaries(texts, texts | st.integers(-9, 9), max_size=2),
+    left_out=st.dictionaries(texts, st.integers(0, 9), max_size=2),
+)
 records = st.builds(
     Record,
     name=names,
@@ -55,6 +68,7 @@ records = st.builds(
     errors=st.dictionaries(texts, figures, max_size=3),
     published=st.none() | st.builds(Published, params=st.none() | st.integers(0, 2**60)),
     notes=notes,
+    evaluations=st.lists(evaluations, max_size=2).map(tuple),
 )
 
 
@@ -130,6 +144,74 @@ def test_a_record_of_schema_1_stays_readable() -> None:
     assert counted(record.trace).total == 6 * 6 * 4 * 3 * 3**2
 
 
+def test_timings_of_schema_1_stay_readable() -> None:
+    stored, _ = Store(FIXTURES).load()
+    (record,) = [entry.record for entry in stored if entry.record.name == "Timed fixture"]
+    first, died = record.timings
+    assert [run.samples_s for run in first.runs] == [(0.01, 0.0101, 0.0099), (0.0102, 0.0104)]
+    assert first.plan == TimingPlan(batch=4, threads=2)
+    assert (died.plan.device, died.runs, died.died) == ("cuda", (), "killed by signal 9")
+    assert record.environment is not None
+    assert record.environment.cpu.caches[1].size_bytes == 8 * 2**20
+    assert record.environment.gpus[0].capability == "9.0"
+    assert record.published is not None
+    assert record.published.speed is not None
+    assert (record.published.speed.seconds, record.published.speed.batch) == (0.002, 64)
+    assert record.schema == RECORD_SCHEMA
+
+
+def test_evaluations_of_schema_2_stay_readable() -> None:
+    stored, _ = Store(FIXTURES).load()
+    (record,) = [entry.record for entry in stored if entry.record.name == "Evaluated fixture"]
+    (found,) = record.evaluations
+    assert found.per_sample == {"hit": (1, 0, 1), "margin": (0.1, -0.25, float("inf"))}
+    assert (found.settings, found.left_out) == ({"k": 1}, {"did not decode": 1})
+
+
+def test_every_older_schema_has_a_way_to_the_next() -> None:
+    assert set(MIGRATIONS) == set(range(1, RECORD_SCHEMA))
+    assert migrated({"name": "n"}, "x") == {"name": "n", "schema": RECORD_SCHEMA}
+
+
+def test_the_values_of_an_evaluation_lie_beside_the_record_once(tmp_path: Path) -> None:
+    values = {"distance": tuple(number / 7 for number in range(50_000)), "weight": (1.0,) * 50_000}
+    for name in ("a", "b"):
+        Store(tmp_path).save(Record(name, evaluations=(Evaluation("error", "pixels", "lower", 50_000, values),)))
+    (file,) = (tmp_path / "samples").iterdir()
+    assert (tmp_path / "a.json").stat().st_size < 1000
+    assert json.loads(gzip.decompress(file.read_bytes()))["distance"][1] == 1 / 7
+    assert [entry.record.evaluations[0].per_sample for entry in Store(tmp_path).load()[0]] == [values, values]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"torn", "cannot be read"),
+        (gzip.compress(b"{"), "not the values of an evaluation"),
+        (gzip.compress(b"[]"), "holds no mapping"),
+        (gzip.compress(b'{"v": [1, 2]}'), "evaluations.0: 2 values of v for 1 samples"),
+        (gzip.compress(b'{"v": "text"}'), "evaluations.0.per_sample.v"),
+    ],
+)
+def test_damaged_values_are_named_and_their_record_left_out(content: bytes, said: str, tmp_path: Path) -> None:
+    Store(tmp_path).save(Record("net", evaluations=(Evaluation("m", "x", "lower", 1, {"v": (1.0,)}),)))
+    (file,) = (tmp_path / "samples").iterdir()
+    file.write_bytes(content)
+    stored, (note,) = Store(tmp_path).load()
+    assert stored == ()
+    assert said in note.text
+    assert note.subject == "net.json"
+
+
+def test_a_record_can_be_read_by_people(tmp_path: Path) -> None:
+    runs = tuple(ProcessRun(number, 1.5, (), (0.1,) * 40, tuple(range(40)), 4) for number in range(2))
+    found = Record("Nét", timings=(Timing("net", TimingPlan(), StopRule(), runs, 1, True),))
+    lines = Store(tmp_path).save(found).read_text(encoding="utf-8").splitlines()
+    assert lines[1] == '  "name": "Nét",'
+    assert sum(line.count("0.1, 0.1") > 0 for line in lines) == 2  # the calls of a process are a line
+    assert only(Store(tmp_path)).record == found
+
+
 # One file a model
 
 
@@ -172,7 +254,7 @@ def test_models_never_share_a_file(first: Record, second: Record, tmp_path: Path
 # Files that are no records
 
 
-GOOD = {"name": "good", "schema": SCHEMA}
+GOOD = {"name": "good", "schema": RECORD_SCHEMA}
 
 
 @pytest.mark.parametrize(
@@ -187,9 +269,17 @@ GOOD = {"name": "good", "schema": SCHEMA}
         (b'{"name": "n", "errors": {"top1": {"value": 0.1}}}', "errors.top1.unit"),
         (b'{"name": "n", "errors": {"top1": {"value": 0.1, "unit": "fraction", "nit": 1}}}', "errors.top1.nit"),
         (b'{"name": "n", "trace": "0123"}', "traces/0123.json.gz: missing"),
+        (b'{"name": "n", "errors": {"top1": {"value": NaN, "unit": 1}}}', "errors.top1.unit"),
+        (b'{"name": "n", "schema": "1"}', "schema: '1' is no whole number from 1 up"),
+        (b'{"name": "n", "schema": 0}', "schema: 0 is no whole number"),
+        (b'{"name": "n", "schema": true}', "schema: True is no whole number"),
+        (b'{"name": "n", "evaluations": 5}', "evaluations"),
+        (b'{"name": "n", "evaluations": [5]}', "evaluations.0"),
+        (b'{"name": "n", "environment": {}}', "environment"),
+        (b"[" * 5000, "not a record of effbench"),
         # A newer schema is told from a damaged file, also where it does not fit this one.
         (b'{"name": {"text": "n"}, "errors": [], "schema": 99}', "schema 99 is newer"),
-        (b'{"name": "n", "schema": 2}', "schema 2 is newer"),
+        (b'{"name": "n", "schema": 3}', "schema 3 is newer"),
     ],
 )
 def test_a_foreign_file_is_named_and_left_out(content: bytes, said: str, tmp_path: Path) -> None:
@@ -231,6 +321,62 @@ def test_a_file_that_cannot_be_merged_is_not_overwritten(content: str, tmp_path:
         Store(tmp_path).save(Record("net"))
     assert (tmp_path / "net.json").read_text() == content
     assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def a_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def a_dead_link(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("make", [a_folder, a_loop, a_dead_link, a_pipe])
+def test_what_is_no_file_is_named_and_left_out(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "odd.json")
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+    for read in (Store(tmp_path).load, Store(tmp_path).views):
+        found, (note,) = read()
+        assert len(found) == 1
+        assert (note.code, note.subject) == ("skipped-file", "odd.json")
+        assert note.text.startswith(f"{tmp_path / 'odd.json'}: cannot be read: ")
+    if make is not a_dead_link:  # what is written to one makes the file that it names
+        with pytest.raises(InputError, match="odd"):
+            Store(tmp_path).save(Record("odd"))
+
+
+def test_hidden_files_are_nobody_s_records(tmp_path: Path) -> None:
+    (tmp_path / "._good.json").write_bytes(b"\x00\x05\x16\x07")
+    assert Store(tmp_path).load() == ((), ())
+
+
+@pytest.mark.parametrize("sample", ["NaN", "Infinity", "-0.5"])
+def test_a_time_that_is_none_is_named(sample: str, tmp_path: Path) -> None:
+    text = Store(tmp_path).save(timed(timing(seconds=0.25))).read_text()
+    (tmp_path / "net.json").write_text(text.replace("0.25, 0.25", f"0.25, {sample}", 1))
+    for read in (Store(tmp_path).load, Store(tmp_path).views):
+        found, (note,) = read()
+        assert found == ()
+        assert "timings.0.runs.0.samples_s: a time is a number from 0 up" in note.text
+
+
+def test_of_two_files_of_one_model_that_named_after_it_is_kept(tmp_path: Path) -> None:
+    Store(tmp_path).save(Record("net", "net.py"))
+    for copy in ("a copy.json", "z.json"):
+        (tmp_path / copy).write_bytes((tmp_path / "net.json").read_bytes())
+    for read in (Store(tmp_path).load, Store(tmp_path).views):
+        found, notes = read()
+        assert len(found) == 1
+        assert [note.subject for note in notes] == ["a copy.json", "z.json"]
+        assert notes[1].text == f"{tmp_path / 'z.json'}: holds the same model as net.json, net: remove one of them"
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

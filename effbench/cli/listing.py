@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from effbench.errors import UnknownName
 
@@ -62,8 +62,20 @@ def _loaders() -> Rows:
     import effbench.measure.loaders  # noqa: F401  fills the table
     from effbench.measure.load import loaders
 
+    return _told(loaders.items())
+
+
+def _data() -> Rows:
+    import effbench.measure.data  # noqa: F401  fills the table
+    from effbench.measure.data.source import data_sources
+
+    return _told(data_sources.items())
+
+
+def _told(entries: Iterable[tuple[str, object]]) -> Rows:
+    """Returns what the files of registered things say of how one is written, and of what it names."""
     rows = []
-    for name, item in loaders.items():
+    for name, item in entries:
         said = _SPEC.fullmatch(_first_line(_file_of(item)))  # of a user's loader its function is asked
         spec, about = ("", _first_line(item)) if said is None else (said["spec"].replace("`", ""), said["about"])
         rows.append({"name": name, "spec": spec, "about": about})
@@ -73,7 +85,33 @@ def _loaders() -> Rows:
 def _scores() -> Rows:
     from effbench.judge.scores import scores
 
-    return [{"name": name, "about": f"{item.formula}, lower is better"} for name, item in scores.items()]
+    return [
+        {
+            "name": name,
+            "formula": item.formula.replace("ERROR", "error"),
+            "direction": item.direction,
+            "parameters": "; ".join(map(str, item.parameters)),
+            "source": item.source,
+            "about": item.about,
+        }
+        for name, item in scores.items()
+    ]
+
+
+def _metrics() -> Rows:
+    from effbench.metrics import metrics
+
+    return [
+        {
+            "name": name,
+            "unit": item.unit,
+            "direction": item.direction,
+            "settings": "; ".join(map(str, item.settings)),
+            "needs": item.needs,
+            "about": f"{item.about}, in {item.unit}; {item.direction} is better",
+        }
+        for name, item in metrics.items()
+    ]
 
 
 def _formats() -> Rows:
@@ -93,8 +131,10 @@ def _peers() -> Rows:
 
 _LISTINGS: Mapping[str, Callable[[], Rows]] = {
     "conventions": _conventions,
+    "data": _data,
     "formats": _formats,
     "loaders": _loaders,
+    "metrics": _metrics,
     "ops": _ops,
     "peers": _peers,
     "scores": _scores,

@@ -1,190 +1,126 @@
-"""Candidates × Score → Ranking: an order, what each row would need to rise, and who was left out and why."""
+"""Candidates × Score → Ranking: an order with its uncertainty, and what each row would need to rise."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from itertools import pairwise
-from typing import NamedTuple
+from dataclasses import replace
 
-from effbench.judge.scores import Facts, Score
-from effbench.records import ErrorFigure, Note
+import numpy as np
 
-QUALITIES = frozenset({"accuracy", "precision", "recall", "f1", "top1", "top5"})
-"""Metrics where more is better; their error is 1 − value as a fraction."""
+from effbench.judge.board import Rules, board
+from effbench.judge.candidate import Candidate
+from effbench.judge.entering import Entrant, Excluded, alike, enter
+from effbench.judge.ranking import Group, Ranking
+from effbench.judge.scores.kinds import Score
+from effbench.judge.terms import Floats
+from effbench.records import Note
+
+PLAIN = Rules()
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One model as it enters a ranking.
+def rank(candidates: Sequence[Candidate], score: Score, metric: str | None, rules: Rules = PLAIN) -> Ranking:
+    """Returns the candidates ordered by their score, ties by name.
 
-    Attributes:
-        flops: in the ranking's convention; None where unknown, `obstacle` then says why.
-        error: the asked-for metric as stated; None where nothing states it.
-        source: "published" or "measured", of params and FLOPs.
+    Args:
+        candidates: with figures for the terms that the score reads, or the reason why not.
+        score: what they are ordered by.
+        metric: what their error is; None where there is none.
+        rules: how it is done.
+
+    Raises:
+        InputError: conditions that a term of the score depends on differ, or units of the error.
     """
-
-    name: str
-    params: int | None
-    flops: int | None
-    error: ErrorFigure | None
-    source: str
-    obstacle: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One row of a leaderboard.
-
-    Attributes:
-        break_even: by how much its error must be below that of the row above to tie with it, ln of the cost ratio
-            over the score's error weight; None in the first row.
-        lead: by how much its error is below that of the row above.
-    """
-
-    rank: int
-    name: str
-    params: int
-    flops: int
-    error: float
-    score: float
-    log_score: float
-    source: str
-    break_even: float | None
-    lead: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A model left out, with the reason."""
-
-    name: str
-    reason: str
+    entered = enter(candidates, score, metric, rules.unit, rules.max_error, rules.mixed)
+    excluded, notes = list(entered.excluded), list(entered.notes)
+    groups: list[Group] = []
+    told: list[tuple[str, Note]] = []
+    draws = 0
+    for label, entrants in _grouped(entered.entrants, rules.by):
+        fitting, foreign, said = alike(entrants, score, rules.convention, rules.mixed)
+        excluded += foreign
+        if not fitting:
+            continue
+        fitting, terms, scoreless = _scored(fitting, score)
+        excluded += scoreless
+        if not fitting:
+            continue
+        made = board(label, fitting, terms, score, entered.measure, rules)
+        groups.append(made.group)
+        told += [(label, note) for note in (*said, *made.notes)]
+        draws = max(draws, made.draws)
+    return Ranking(
+        score=score,
+        metric=metric or "",
+        measure=entered.measure,
+        convention=rules.convention,
+        groups=tuple(groups),
+        excluded=tuple(excluded),
+        notes=(*notes, *_of_groups(told, [group.label for group in groups], rules.by)),
+        draws=draws,
+        seed=rules.seed,
+        by=rules.by,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """A leaderboard, best first."""
-
-    score: Score
-    metric: str
-    error_name: str
-    unit: str
-    rows: tuple[Ranked, ...]
-    excluded: tuple[Excluded, ...]
-    notes: tuple[Note, ...]
+def _grouped(entrants: Sequence[Entrant], by: str) -> list[tuple[str, tuple[Entrant, ...]]]:
+    if not by:
+        return [("", tuple(entrants))] if entrants else []
+    found: dict[str, list[Entrant]] = {}
+    for entrant in entrants:
+        found.setdefault(value_of(entrant.candidate, by), []).append(entrant)
+    return [(label, tuple(found[label])) for label in sorted(found, key=_natural)]
 
 
-def rank(candidates: Sequence[Candidate], score: Score, metric: str) -> Ranking:
-    """Returns the candidates ordered by the logarithm of their score, ties by name.
-
-    Models whose error has another unit than the first one's are left out: their scores could not be compared.
-    """
-    quality = metric in QUALITIES
-    stated = [(candidate, _stated(candidate, metric)) for candidate in candidates]
-    units = (figures.error.unit for _, figures in stated if not isinstance(figures, str))
-    unit = "fraction" if quality else next(units, "")
-    entering: list[tuple[float, Candidate, Facts]] = []
-    excluded: list[Excluded] = []
-    for candidate, figures in stated:
-        facts = figures if isinstance(figures, str) else _facts(figures, metric, unit)
-        if isinstance(facts, str):
-            excluded.append(Excluded(candidate.name, facts))
-        else:
-            entering.append((score.log(facts), candidate, facts))
-    entering.sort(key=lambda entry: (entry[0], entry[1].name))
-    rows = _rows(entering, score)
-    name = f"(1 − {metric})" if quality else metric
-    return Ranking(score, metric, name, unit, rows, tuple(excluded), _notes(entering, score, name, unit))
+def _natural(label: str) -> tuple[bool, float, str]:
+    """Returns a key that sorts numbers as numbers, before words."""
+    try:
+        return False, float(label), label
+    except ValueError:
+        return True, 0.0, label
 
 
-class _Stated(NamedTuple):
-    params: int
-    flops: int
-    error: ErrorFigure
+def value_of(candidate: Candidate, column: str) -> str:
+    """Returns what a column says of a model: a condition of any of its figures, or what else is known."""
+    if column == "source":
+        return candidate.source
+    if column in candidate.also:
+        return candidate.also[column]
+    for figure in candidate.figures.values():
+        for name, text in figure.conditions:
+            if name == column:
+                return text
+    own = candidate.figures.get(column)
+    return "not stated" if own is None else f"{own.value:g}"
 
 
-def _stated(candidate: Candidate, metric: str) -> _Stated | str:
-    """Returns a candidate's figures, the error as it was stated, or why it cannot be ranked whatever the unit."""
-    error = candidate.error
-    if error is None:
-        return f"no {metric}"
-    if not (math.isfinite(error.value) and error.value >= 0):
-        return f"its {metric} is {error.value}: a number from 0 up is needed"
-    if candidate.obstacle:
-        return candidate.obstacle
-    if not candidate.params or not candidate.flops:
-        return "no parameters or FLOPs: the score would be 0"
-    return _Stated(candidate.params, candidate.flops, error)
+def _of_groups(told: Sequence[tuple[str, Note]], labels: Sequence[str], by: str) -> list[Note]:
+    """Returns each note once; one that is not of all groups says of which."""
+    of: dict[Note, list[str]] = {}
+    for label, note in told:
+        of.setdefault(note, []).append(label)
+    return [
+        note if len(groups) == len(labels) else replace(note, text=f"{by} {', '.join(groups)}: {note.text}")
+        for note, groups in of.items()
+    ]
 
 
-def _facts(stated: _Stated, metric: str, unit: str) -> Facts | str:
-    """Returns what the score reads, the error in the ranking's unit, or why it cannot be read in that unit."""
-    params, flops, error = stated
-    if metric not in QUALITIES:
-        if error.unit != unit:
-            return f"its {metric} is in {error.unit}, the ranking is in {unit}"
-        return Facts(params, flops, error.value)
-    if error.unit not in ("fraction", "percent"):
-        return f"its {metric} is in {error.unit}, not a fraction or percent"
-    share = _as_fraction(error)
-    if share > 1:
-        return f"its {metric} of {error.value} is more than all, in {error.unit}: check its unit"
-    return Facts(params, flops, 1 - share)
+def _scored(
+    entrants: Sequence[Entrant], score: Score
+) -> tuple[tuple[Entrant, ...], dict[str, Floats], tuple[Excluded, ...]]:
+    """Returns the entrants that have a score, in order of name, their terms, and the others with the reason."""
+    named = sorted(entrants, key=lambda one: one.candidate.name)
+    terms = {term: np.array([float(_value(one, term)) for one in named]) for term in score.reads}
+    order = np.asarray(score.order(terms), dtype=np.float64)
+    known = np.isfinite(order)
+    passed = np.broadcast_to(True if score.gate is None else score.gate.passed(terms), order.shape)
+    why = {False: f"it does not reach the score's gate, {score.gate}", True: "its score is undefined"}
+    lost = [Excluded(named[place].candidate.name, why[bool(passed[place])]) for place in np.flatnonzero(~known)]
+    kept = tuple(one for one, fine in zip(named, known, strict=True) if fine)
+    return kept, {term: values[known] for term, values in terms.items()}, tuple(lost)
 
 
-def _as_fraction(stated: ErrorFigure) -> float:
-    """Returns a quality as a fraction; the digits are moved, so that 93.37 percent ties with 0.9337."""
-    if stated.unit == "fraction":
-        return stated.value
-    return float(Decimal(repr(float(stated.value))).scaleb(-2))
-
-
-def _rows(entering: Sequence[tuple[float, Candidate, Facts]], score: Score) -> tuple[Ranked, ...]:
-    above: list[Facts | None] = [None, *(facts for _, _, facts in entering)]
-    rows: list[Ranked] = []
-    for number, ((log, candidate, facts), better) in enumerate(zip(entering, above, strict=False), start=1):
-        tied = bool(rows) and rows[-1].log_score == log
-        rows.append(
-            Ranked(
-                rank=rows[-1].rank if tied else number,
-                name=candidate.name,
-                params=facts.params,
-                flops=facts.flops,
-                error=facts.error,
-                score=score.value(facts),
-                log_score=log,
-                source=candidate.source,
-                break_even=None if better is None else _break_even(facts, better, score),
-                lead=None if better is None else better.error - facts.error,
-            )
-        )
-    return tuple(rows)
-
-
-def _break_even(facts: Facts, better: Facts, score: Score) -> float:
-    return (score.log_cost(facts) - score.log_cost(better)) / score.error_weight
-
-
-def _notes(entering: Sequence[tuple[float, Candidate, Facts]], score: Score, name: str, unit: str) -> tuple[Note, ...]:
-    """Returns the exchange rate, and a warning where the error hardly weighs."""
-    if not entering:
-        return ()
-    rate = math.log(2) / score.error_weight
-    notes = [Note("exchange-rate", score.name, f"one doubling of cost weighs as much as {rate:.4g} {unit} of {name}")]
-    if len(entering) < 2:
-        return tuple(notes)
-    errors = [facts.error for _, _, facts in entering]
-    costs = [score.log_cost(facts) for _, _, facts in entering]
-    by_error = (max(errors) - min(errors)) * score.error_weight
-    by_cost = max(costs) - min(costs)
-    agree = sum(a <= b for a, b in pairwise(costs)) == len(costs) - 1
-    if unit == "fraction" or by_error < by_cost / 10:
-        spread = f"a factor of {math.exp(by_error):.3g}, cost by {math.exp(by_cost):.3g}"
-        text = f"the error hardly weighs: from best to worst it changes the score by {spread}"
-        if agree:
-            text += "; the order is that of cost alone"
-        notes.append(Note("dead-term", name, text))
-    return tuple(notes)
+def _value(entrant: Entrant, term: str) -> float:
+    if term == "error":
+        assert entrant.error is not None  # a score that reads it lets nobody else in
+        return entrant.error
+    return entrant.candidate.figures[term].value

@@ -6,6 +6,7 @@ model. What is derived from them (counts, scores, ranks) is never stored.
 
 from effbench.records.energy import Energy, EnergyWindow, NoEnergy
 from effbench.records.environment import Environment
+from effbench.records.evaluation import Direction, Evaluation
 from effbench.records.note import Note
 from effbench.records.peaks import GemmRun, Peaks, StreamRun
 from effbench.records.published import (
@@ -14,9 +15,10 @@ from effbench.records.published import (
     ErrorFigure,
     Published,
     ScoreFigure,
+    SpeedFigure,
     SummaryFigure,
 )
-from effbench.records.record import SCHEMA, Record
+from effbench.records.record import RECORD_SCHEMA, SCHEMA, Record
 from effbench.records.timing import MemoryFormat, Pass, Precision, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.trace import (
     REPARAMETRISES,
@@ -38,6 +40,7 @@ from effbench.records.trace import (
 )
 
 __all__ = [
+    "RECORD_SCHEMA",
     "REPARAMETRISES",
     "SCHEMA",
     "STRICT",
@@ -45,10 +48,12 @@ __all__ = [
     "Attr",
     "Buffer",
     "CostFigure",
+    "Direction",
     "Energy",
     "EnergyWindow",
     "Environment",
     "ErrorFigure",
+    "Evaluation",
     "Fact",
     "FunctionCall",
     "GemmRun",
@@ -69,6 +74,7 @@ __all__ = [
     "Record",
     "ScoreFigure",
     "Shape",
+    "SpeedFigure",
     "StopRule",
     "StreamRun",
     "SummaryFigure",

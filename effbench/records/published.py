@@ -12,12 +12,16 @@ STRICT: Mapping[str, str] = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class ErrorFigure:
-    """A stated error or quality: `unit` is fraction, percent, pixels, … and is never left out."""
+    """A stated error or quality: `unit` is fraction, percent, pixels, … and is never left out.
+
+    `n` is how many samples it was measured on, where that is known: a share of them then has a binomial interval.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     value: float
     unit: str
     note: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,26 @@ class SummaryFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedFigure:
+    """A stated time: `seconds` for one sample, in batches of `batch`, under conditions that may not be stated.
+
+    `half_width` is that of its 95 % interval relative to it, where it is stated.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+    seconds: float
+    batch: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    torch: str | None = None
+    half_width: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
-    """Figures that a document states of a model; each may be missing."""
+    """Figures that a document states of a model; each may be missing. `source` names the document."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     params: int | None = None
@@ -69,4 +91,6 @@ class Published:
     errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
     score: ScoreFigure | None = None
     summary: SummaryFigure | None = None
+    speed: SpeedFigure | None = None
+    source: str | None = None
     conditions: Mapping[str, str | int | float] = field(default_factory=dict)

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from effbench.records.environment import Environment
+from effbench.records.evaluation import Evaluation
 from effbench.records.note import Note
 from effbench.records.published import ErrorFigure, Published
 from effbench.records.timing import Timing
 
 SCHEMA = 1
+"""Of the documents that commands print."""
+
+RECORD_SCHEMA = 2
+"""Of stored records; 2 keeps the values of an evaluation beside the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Record:
         errors: stated by the user (`--error name=value:unit`).
         published: stated by a document.
         timings: one for each plan, all of them taken in `environment`.
+        evaluations: one for each metric, its settings and data set.
     """
 
     name: str
@@ -32,6 +38,7 @@ class Record:
     errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
     published: Published | None = None
     notes: tuple[Note, ...] = ()
-    schema: int = SCHEMA
+    schema: int = RECORD_SCHEMA
     timings: tuple[Timing, ...] = ()
     environment: Environment | None = None
+    evaluations: tuple[Evaluation, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 
@@ -19,12 +20,32 @@ def render_json(report: Report, terminal: Terminal | None = None) -> str:
         ValueError: a number is NaN or infinite; what is unknown has to be None.
         TypeError: a value is not plain data.
     """
-    text = json.dumps(dict(report.data), indent=2, ensure_ascii=False, allow_nan=False, default=_mapping)
+    text = _text(report.data)
     # Readers get the same characters back, terminals and encoders get none that they would obey or refuse.
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
 
 
-def _mapping(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")
+def _text(data: Mapping[str, object]) -> str:
+    """Returns the data as JSON; pydantic's writer takes a fifth of the time of Python's own that indents."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    _check(data)
+    try:
+        return to_json(data, indent=2).decode()
+    except PydanticSerializationError:  # of plain data only a lone surrogate, from a file name that is no UTF-8
+        return json.dumps(data, indent=2, ensure_ascii=False, default=dict)
+
+
+def _check(value: object) -> None:
+    """Raises for what pydantic's writer would take all the same: NaN as null, a dataclass as its fields."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} has no JSON: what is unknown has to be None")
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _check(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item)
+    elif not (value is None or isinstance(value, str | int)):
+        raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")

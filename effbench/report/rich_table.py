@@ -93,10 +93,9 @@ def _break(text: str, width: int, indent: int) -> int:
 
 def _table_lines(table: Table, width: int) -> Iterator[list[Piece]]:
     written = grid(table, visible)
-    hidden: tuple[str, ...] = ()
-    if sum(written.widths()) + GAP * (len(table.columns) - 1) > width:
-        kept = tuple(column for column in table.columns if not column.wide)
-        hidden = tuple(column.title for column in table.columns if column.wide)
+    kept = _kept(table.columns, written.widths(), width)
+    hidden = [column.title for column in table.columns if column not in kept]
+    if hidden:
         written = grid(table, visible, kept)
     if table.title:
         yield from ([(part, "bold")] for part in fold(visible(table.title), width))
@@ -110,6 +109,18 @@ def _table_lines(table: Table, width: int) -> Iterator[list[Piece]]:
     if below:
         yield []
     yield from ([(part, "dim")] for line in below for part in fold(visible(line), width))
+
+
+def _kept(columns: tuple[Column, ...], widths: tuple[int, ...], width: int) -> tuple[Column, ...]:
+    """Returns the columns without so many of the wide ones, from the last, that the others fit in one line."""
+    needed = dict(zip(columns, widths, strict=True))
+    kept = list(columns)
+    for column in reversed(columns):
+        if sum(needed[one] for one in kept) + GAP * (len(kept) - 1) <= width:
+            break
+        if column.wide:
+            kept.remove(column)
+    return tuple(kept)
 
 
 def _parts(written: Grid, width: int) -> Iterator[Grid]:

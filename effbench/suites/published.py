@@ -12,7 +12,7 @@ from pathlib import Path
 from effbench.errors import InputError
 from effbench.judge.convention import conventions
 from effbench.judge.count import count, own_params
-from effbench.judge.scores import Facts, scores
+from effbench.judge.scores import score_of, value_of_one
 from effbench.judge.summary import Summary, summarise
 from effbench.records import CostFigure, Published, SummaryFigure, Trace
 from effbench.store import read_text
@@ -177,9 +177,10 @@ def _check_score(job: Job, published: Published, trace: Trace | None) -> Verdict
         counts = count(trace, conventions.get(published.cost.convention))
         params, flops = sum(own_params(trace).values()), counts.flops
         reason = f"from recomputed cost and the published {stated.error}"
-    score, shown, made = scores.get(stated.name), repr(stated.value), "unknown"
+    score, shown, made = score_of(stated.name), repr(stated.value), "unknown"
     if flops is not None:
-        made = _to_digits_of(score.value(Facts(params, flops, error.value)), stated.value)
+        known = {"params": params, "flops": flops, "macs": flops / 2, "error": error.value}
+        made = _to_digits_of(value_of_one(score, known), stated.value)
     return Verdict(job.name, f"score {stated.name}", shown, made, _equal(shown, made), reason)
 
 

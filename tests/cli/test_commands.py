@@ -62,7 +62,19 @@ KEYS = {
     | {"per_sample", "coverage", "memory", "layers", "types", "ops", "notes"},
     "summary": {"name", "spec", "layers", "params", "memory", "notes"},
     "explain": {"name", "spec", "convention", "unit", "inputs", "layer", "params", "cost", "separable", "notes"},
-    "rank": {"score", "formula", "metric", "unit", "convention", "flops_per_count", "rows", "excluded", "notes"},
+    "rank": {
+        "score",
+        "formula",
+        "reads",
+        "direction",
+        "metric",
+        "unit",
+        "convention",
+        "flops_per_count",
+        "draws",
+        "seed",
+    }
+    | {"by", "rows", "groups", "excluded", "notes"},
     "check": {"suite", "figures", "equal", "differs", "stated", "notes"},
     "list": {"kind", "entries", "notes"},
 }
@@ -304,7 +316,7 @@ def test_accuracy_is_ranked_as_one_minus_and_warned_about(run: Run, folder: Path
     stated = ("--error", "accuracy", "--error-of", "net=0.93:fraction", "--error-of", "wide=95:percent")
     done = run("rank", "net.py", "wide.py", *stated)
     assert "e^(1 − accuracy)" in done.out
-    assert "hardly weighs" in done.out
+    assert "hardly matters" in done.out
     assert re.search(r"^1 +Net .* 0\.0700 ", done.out, re.MULTILINE)
     assert re.search(r"^2 +Wide .* 0\.0500 ", done.out, re.MULTILINE)
 

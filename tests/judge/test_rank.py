@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,40 @@ from hypothesis import strategies as st
 from torch import nn
 
 import effbench as eb
+from effbench.documents.rank import ranking_document
 from effbench.errors import InputError, UnknownName
-from effbench.judge.rank import Candidate, Ranking, rank
-from effbench.judge.scores import scores
-from effbench.rankings import ranking_document
+from effbench.judge.board import Rules
+from effbench.judge.candidate import EVERY_QUALITY, Candidate, Figure
+from effbench.judge.rank import rank
+from effbench.judge.ranking import Ranking
+from effbench.judge.scores import score_of
 from effbench.records import CostFigure, ErrorFigure, Published, Record
 from effbench.report import render
 from effbench.report.rank import rank_report
 from effbench.store import Stored
 
+PLAIN, MIXED = Rules(), Rules(mixed=True)
 SUITE = Path(__file__).parents[2] / "benchmarks" / "suites" / "published.yaml"
-SCORE = scores.get("params_flops_exp")
+SCORE = score_of("params_flops_exp")
 
 
 def pixels(value: float) -> ErrorFigure:
     return ErrorFigure(value, "pixels")
 
 
-def candidate(name: str, params: int | None = 10**6, flops: int | None = 10**9, error: Any = 1.0) -> Candidate:
-    figure = pixels(error) if isinstance(error, int | float) else error
-    return Candidate(name, params, flops, figure, "measured")
+def candidate(name: str, params: int = 10**6, flops: int | None = 10**9, error: Any = 1.0) -> Candidate:
+    stated = pixels(error) if isinstance(error, int | float) else error
+    figures = {"params": Figure(params), "error": Figure(stated.value, unit=stated.unit)}
+    return Candidate(name, figures if flops is None else {**figures, "flops": Figure(flops)})
 
 
-def ranked(candidates: Sequence[Candidate], metric: str = "pixel_error") -> Ranking:
-    return rank(candidates, SCORE, metric)
+def ranked(candidates: Sequence[Candidate], metric: str = "pixel_error", rules: Rules = PLAIN) -> Ranking:
+    if metric not in EVERY_QUALITY:
+        return rank(candidates, SCORE, metric, rules)
+    higher = [{**item.figures, "error": replace(item.figures["error"], direction="higher")} for item in candidates]
+    return rank(
+        [replace(item, figures=found) for item, found in zip(candidates, higher, strict=True)], SCORE, metric, rules
+    )
 
 
 def order(ranking: Ranking) -> list[tuple[int, str]]:
@@ -88,9 +99,9 @@ def test_accuracy_ranks_the_rows_with_flops_and_accuracy() -> None:
     assert reasons["mnist-resnet18"] == reasons["cifar-mnv2-relu-80"] == "no FLOPs published"
     errors = {row.name: row.error for row in ranking.rows}
     assert errors["teacher"] == 1 - 0.907
-    warnings = [note.text for note in ranking.notes if note.code == "dead-term"]
-    assert len(warnings) == 1
-    assert "hardly weighs" in warnings[0]
+    (warning,) = [note.text for note in ranking.notes if note.code == "dead-term" and "accuracy" in note.subject]
+    assert "matter" in warning
+    assert "k = " in warning
 
 
 # Order
@@ -100,8 +111,8 @@ def test_order_is_by_the_logarithm_so_that_nothing_overflows() -> None:
     ranking = ranked([candidate("worse", error=1001), candidate("bad", error=1000), candidate("good", error=1)])
     assert order(ranking) == [(1, "good"), (2, "bad"), (3, "worse")]
     assert [row.score for row in ranking.rows] == [math.e, math.inf, math.inf]
-    assert [round(row.log_score) for row in ranking.rows] == [1, 1000, 1001]
-    document = ranking_document(ranking, "macs")
+    assert [round(row.order) for row in ranking.rows] == [1, 1000, 1001]
+    document = ranking_document(ranking)
     assert [row["score"] for row in document["rows"]] == [math.e, None, None]
     report = rank_report(document)
     for form in ("json", "csv", "table", "markdown", "latex"):
@@ -136,10 +147,12 @@ def test_at_break_even_a_row_ties_with_the_one_above(
         [candidate("a", params, flops, error), candidate("b", other_params, other_flops, other_error)]
     ).rows
     assert below.break_even is not None
+    assert above.error is not None
+    assert below.error is not None
     assert below.lead == above.error - below.error
     assert below.lead <= below.break_even + 1e-9
-    level = below.log_score - below.error + (above.error - below.break_even)
-    assert level == pytest.approx(above.log_score, abs=1e-9)
+    level = below.order - below.error + (above.error - below.break_even)
+    assert level == pytest.approx(above.order, abs=1e-9)
 
 
 model = st.builds(lambda params, flops, error: (params, flops, error), costs, costs, errors)
@@ -226,9 +239,23 @@ def test_published_macs_are_two_flops_each() -> None:
     assert row.flops == 2 * 705535424
 
 
-def test_an_error_in_another_unit_is_left_out_by_name() -> None:
-    ranking = ranked([candidate("a"), candidate("b", error=ErrorFigure(1.0, "millimetres"))])
+def test_an_error_in_another_unit_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"unit of pixel_error differs: pixels \(a, c\), millimetres \(b\): state all"):
+        ranked([candidate("a"), candidate("b", error=ErrorFigure(1.0, "millimetres")), candidate("c")])
+
+
+def test_shares_stated_in_two_ways_need_a_unit() -> None:
+    models = [candidate("a", error=ErrorFigure(0.2, "fraction")), candidate("b", error=ErrorFigure(10.0, "percent"))]
+    with pytest.raises(InputError, match=r"unit of top1_err differs: fraction \(a\), percent \(b\)"):
+        ranked(models, "top1_err")
+    for unit, shown in (("fraction", [0.1, 0.2]), ("percent", [10.0, 20.0])):
+        assert [row.error for row in ranked(models, "top1_err", Rules(unit=unit)).rows] == shown
+
+
+def test_an_error_in_another_unit_is_left_out_where_that_was_asked_for() -> None:
+    ranking = ranked([candidate("a"), candidate("b", error=ErrorFigure(1.0, "millimetres"))], rules=MIXED)
     assert order(ranking) == [(1, "a")]
+    assert [note.subject for note in ranking.notes if note.code == "mixed"] == ["pixel_error"]
     assert [(item.name, item.reason) for item in ranking.excluded] == [
         ("b", "its pixel_error is in millimetres, the ranking is in pixels")
     ]
@@ -239,8 +266,13 @@ def test_a_model_that_cannot_be_ranked_sets_no_unit() -> None:
     assert (ranking.unit, order(ranking)) == ("pixels", [(1, "a")])
 
 
-def test_an_accuracy_in_pixels_is_left_out() -> None:
-    ranking = ranked([candidate("a", error=ErrorFigure(0.9, "fraction")), candidate("b")], "accuracy")
+def test_an_accuracy_in_pixels_is_refused() -> None:
+    models = [candidate("a", error=ErrorFigure(0.9, "fraction")), candidate("b")]
+    with pytest.raises(InputError, match=r"unit of accuracy differs: fraction \(a\), pixels \(b\)"):
+        ranked(models, "accuracy")
+    with pytest.raises(InputError, match="accuracy is in pixels and higher is better, so it is no error"):
+        ranked(models[1:], "accuracy")
+    ranking = ranked(models, "accuracy", MIXED)
     assert order(ranking) == [(1, "a")]
     assert ranking.excluded[0].reason == "its accuracy is in pixels, not a fraction or percent"
 
@@ -289,10 +321,6 @@ COST = CostFigure(1.0, "GFLOP", "macs")
         (published("x", CostFigure(0, "FLOP", "macs")), "no parameters or FLOPs: the score would be 0"),
         (Stored(Record("x", published=Published(params=1, cost=COST)), None), "no pixel_error"),
         (Stored(Record("x", errors={"pixel_error": pixels(1)}), None), "no FLOPs published"),
-        (
-            published("x", CostFigure(1.0, "GFLOP", "thop")),
-            "its FLOPs were counted by thop, this ranking is by macs",
-        ),
         (published("x", CostFigure(1.5, "FLOP", "macs")), "1.5 FLOP is not a whole number of FLOPs: check its unit"),
         (published("x", CostFigure(1.5, "GOP", "macs")), "unknown unit 'GOP': use one of "),
         (published("x", CostFigure(-1.0, "GMAC", "macs")), "-1.0 GMAC is not a cost"),
@@ -305,6 +333,22 @@ def test_a_model_that_lacks_a_figure_is_listed_with_the_reason(stored: Stored, r
     ((name, said),) = [(item.name, item.reason) for item in ranking.excluded]
     assert name == "x"
     assert said.startswith(reason)
+
+
+def test_a_cost_counted_otherwise_is_refused_by_name() -> None:
+    models = [published("ok", COST), published("x", CostFigure(1.0, "GFLOP", "thop"))]
+    with pytest.raises(
+        InputError, match=r"convention differs: macs \(ok\), thop \(x\): .* --by convention, or together with --mixed"
+    ):
+        eb.rank(models)
+    ranking = eb.rank(models, mixed=True)
+    assert order(ranking) == [(1, "ok"), (1, "x")]
+    assert ("mixed", "convention") in {(note.code, note.subject) for note in ranking.notes}
+
+
+def test_costs_that_are_all_counted_otherwise_are_named() -> None:
+    with pytest.raises(InputError, match="2 × its FLOPs were counted by thop, this ranking is by macs"):
+        eb.rank([published(name, CostFigure(1.0, "GFLOP", "thop")) for name in "ab"])
 
 
 def test_a_trace_with_an_unknown_op_is_left_out_by_the_op() -> None:
@@ -355,13 +399,17 @@ def test_no_error_at_all_says_how_to_give_one() -> None:
     ("option", "said"),
     [
         ({"metric": "los"}, "unknown error 'los': did you mean loss"),
-        ({"score": "params_flop"}, "unknown score 'params_flop': did you mean params_flops_exp"),
         ({"convention": "mac"}, "unknown convention 'mac': did you mean macs"),
     ],
 )
-def test_unknown_names_suggest_near_ones(option: dict[str, str], said: str) -> None:
+def test_unknown_names_suggest_near_ones(option: dict[str, Any], said: str) -> None:
     with pytest.raises(UnknownName, match=said):
         eb.rank([stating("a", loss=1)], **option)
+
+
+def test_an_unknown_score_suggests_near_ones() -> None:
+    with pytest.raises(InputError, match="unknown score 'params_flop': did you mean params_flops_exp"):
+        eb.rank([stating("a", loss=1)], score="params_flop")
 
 
 # Notes
@@ -369,9 +417,9 @@ def test_unknown_names_suggest_near_ones(option: dict[str, str], said: str) -> N
 
 def test_the_exchange_rate_is_told() -> None:
     notes = {note.code: note.text for note in ranked([candidate("a")]).notes}
-    assert notes["exchange-rate"] == "one doubling of cost weighs as much as 0.6931 pixels of pixel_error"
+    assert notes["exchange-rate"] == "one doubling of cost (params or flops) = 0.6931 pixels of pixel_error"
 
 
 def test_an_error_that_weighs_is_not_warned_about() -> None:
     ranking = ranked([candidate("a", error=1.0), candidate("b", error=5.0, params=10**5)])
-    assert [note.code for note in ranking.notes] == ["exchange-rate"]
+    assert [note.code for note in ranking.notes] == ["exchange-rate", "no-intervals"]

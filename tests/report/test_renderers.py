@@ -417,6 +417,16 @@ def test_wide_columns_show_where_the_table_fits_with_them() -> None:
     assert "a wider terminal also shows: Bytes" in narrow
 
 
+def test_wide_columns_go_one_by_one_from_the_last() -> None:
+    columns = (Column("n", "Name", "left"), Column("a", "First", wide=True), Column("b", "Second", wide=True))
+    table = Table("", columns, ({"n": "x" * 30, "a": 1, "b": 2},))
+    # 30 for the name, 2 + 5 for "First", 2 + 6 for "Second".
+    shown = {width: render(report(table), "table", Terminal(width, color=False)) for width in (45, 44, 36)}
+    assert "also shows" not in shown[45]
+    assert "a wider terminal also shows: Second" in shown[44]
+    assert "a wider terminal also shows: First, Second" in " ".join(shown[36].split())
+
+
 def test_colour_changes_nothing_but_colour() -> None:
     colored = render(report(), "table", Terminal(80))
     assert "\x1b[" in colored

@@ -7,7 +7,9 @@ that `--help` and the other commands do not wait for it.
 from effbench.cli.commands.audit import audit
 from effbench.cli.commands.check import check
 from effbench.cli.commands.compare import compare
+from effbench.cli.commands.evaluate import evaluate
 from effbench.cli.commands.explain import explain
+from effbench.cli.commands.import_ import import_
 from effbench.cli.commands.list import list_
 from effbench.cli.commands.profile import profile
 from effbench.cli.commands.rank import rank
@@ -15,7 +17,7 @@ from effbench.cli.commands.selfcheck import selfcheck
 from effbench.cli.commands.summary import summary
 from effbench.cli.commands.time import time
 
-COMMANDS = (profile, summary, explain, audit, time, compare, selfcheck, rank, check, list_)
+COMMANDS = (profile, summary, explain, audit, time, compare, selfcheck, evaluate, rank, import_, check, list_)
 """In the order in which --help lists them."""
 
 __all__ = ["COMMANDS"]

@@ -27,8 +27,8 @@ def load_file(request: Request) -> Loaded:
     """
     from effbench.measure.construct import builder
 
-    path, name = _split(request.target)
-    module = _run(path)
+    path, name = split_target(request.target)
+    module = run_file(path)
     name = name or _only_candidate(module, path)
     candidate = getattr(module, name, None)
     if candidate is None:
@@ -38,7 +38,12 @@ def load_file(request: Request) -> Loaded:
     return Loaded(name, request.spec, _beside(path, build), inputs)
 
 
-def _split(target: str) -> tuple[Path, str]:
+def split_target(target: str) -> tuple[Path, str]:
+    """Returns (the file, the name in it; "" where none is given).
+
+    Raises:
+        InputError: there is no such file.
+    """
     text, _, name = target.partition(".py:")
     path = Path(text if text.endswith(".py") else f"{text}.py")
     if not path.is_file():
@@ -46,8 +51,12 @@ def _split(target: str) -> tuple[Path, str]:
     return path, name
 
 
-def _run(path: Path) -> ModuleType:
-    """Returns the file's module, run anew, so that a second load sees a file that has changed."""
+def run_file(path: Path) -> ModuleType:
+    """Returns the file's module, run anew, so that a second load sees a file that has changed.
+
+    Raises:
+        InputError: running it raised.
+    """
     name = f"effbench_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -55,7 +64,7 @@ def _run(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles of the file look themselves up here
     try:
-        with _importable(path.parent):
+        with importable(path.parent):
             spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
@@ -66,7 +75,7 @@ def _run(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Iterator[None]:
     """Lets the file import its neighbours, as `python file.py` would."""
     entry = str(folder.resolve())
     sys.path.insert(0, entry)
@@ -79,7 +88,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 def _beside(path: Path, build: Build) -> Build:
     def built(device: str) -> nn.Module:
-        with _importable(path.parent):
+        with importable(path.parent):
             return build(device)
 
     return built

@@ -1,0 +1,125 @@
+"""Columns of a table → an array: labels, scores, keypoints, or lists."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from effbench.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def table_ids(column: pd.Series[Any], where: str) -> tuple[str, ...]:
+    """Returns what samples are called, as text.
+
+    Raises:
+        InputError: some have no id.
+    """
+    empty = int(column.isna().sum())
+    if empty:
+        raise InputError(f"{where}: {empty:,} of {len(column):,} samples have no {column.name}")
+    return tuple(str(value).strip() for value in column.tolist())
+
+
+def numbers(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any]:
+    """Returns a table's numbers, of shape (n,), (n, numbers), (n, k, 2) or (n, k, 3).
+
+    Args:
+        frame: without its ids.
+        column: a column, or what numbered columns begin with; None takes all, which must then be of one kind.
+        where: the file, for messages.
+
+    Raises:
+        InputError: there is no such column, columns are of several kinds, or something is no number.
+    """
+    names = [str(name) for name in frame.columns]
+    if column is not None and column in names:
+        return _one(frame[column], where)
+    wanted = names if column is None else [name for name in names if _numbered(name)[0] == column]
+    if not names:
+        raise InputError(f"{where}: there are no columns in it besides ids")
+    if not wanted:
+        raise InputError(f"{where}: no column {column!r}: it has {_listed(names)}")
+    if column is None and len(wanted) == 1 and _numbered(wanted[0])[0] not in ("x", "y"):
+        return _one(frame[wanted[0]], where)
+    groups: dict[str, dict[int, str]] = {}
+    for name in wanted:
+        stem, place = _numbered(name)
+        if place in groups.setdefault(stem, {}):
+            raise InputError(f"{where}: columns {groups[stem][place]} and {name} have one number")
+        groups[stem][place] = name
+    if {"x", "y"} <= set(groups) <= {"x", "y", "v"}:
+        return _keypoints(frame, groups, where)
+    if len(groups) > 1 or -1 in next(iter(groups.values())):
+        raise InputError(f"{where}: say which column to read: it has {_listed(names)}")
+    return _side_by_side(frame, groups[next(iter(groups))], where)
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """Returns (what a column is called, its number): ("logit", 3) for logit_3, ("", 3) for 3, ("label", −1)."""
+    found = re.fullmatch(r"(.*?)[_.\- ]?(\d+)", name)
+    return (found[1], int(found[2])) if found else (name, -1)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
+
+
+def _one(column: pd.Series[Any], where: str) -> NDArray[Any]:
+    """Returns one column: numbers of shape (n,), or lists of one shape as an array."""
+    import numpy as np
+
+    if column.dtype == object and len(column) and isinstance(column.iloc[0], (list, np.ndarray)):
+        shapes = {np.shape(value) for value in column}
+        if len(shapes) > 1:
+            told = " and ".join("×".join(map(str, shape)) or "one number" for shape in sorted(shapes)[:2])
+            raise InputError(f"{where}: lists in column {column.name} differ in shape: {told}")
+        return np.array([np.asarray(value.tolist() if hasattr(value, "tolist") else value, float) for value in column])
+    return _numeric(column, where)
+
+
+def _numeric(column: pd.Series[Any], where: str) -> NDArray[Any]:
+    """Returns a column of numbers; an empty cell is NaN.
+
+    Raises:
+        InputError: a cell holds something else; the first is named with its row.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if column.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy()
+    try:
+        read = pd.to_numeric(column, errors="coerce")
+    except TypeError as error:
+        raise InputError(f"{where}: column {column.name} holds no numbers: {one_line(error)}") from error
+    broken = read.isna() & column.notna()
+    if broken.any():
+        row = int(np.flatnonzero(broken.to_numpy())[0])
+        told = f"sample {row + 1} of column {column.name} is {column.iloc[row]!r}"
+        raise InputError(f"{where}: {told}, which is no number; classes are numbered from 0")
+    return read.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _side_by_side(frame: pd.DataFrame, group: dict[int, str], where: str) -> NDArray[Any]:
+    """Returns numbered columns in order of their numbers, of shape (n, numbers)."""
+    import numpy as np
+
+    missing = set(range(len(group))) - set(group)
+    if missing:
+        raise InputError(f"{where}: {group[max(group)]} is there, but no column with number {min(missing)}")
+    return np.stack([_numeric(frame[group[place]], where) for place in range(len(group))], axis=1)
+
+
+def _keypoints(frame: pd.DataFrame, groups: dict[str, dict[int, str]], where: str) -> NDArray[Any]:
+    """Returns keypoints of shape (n, k, 2), or (n, k, 3) where there are visibilities."""
+    import numpy as np
+
+    sizes = {stem: len(group) for stem, group in groups.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{count} columns {stem}" for stem, count in sorted(sizes.items()))
+        raise InputError(f"{where}: keypoints need as many of each: {told}")
+    return np.stack([_side_by_side(frame, groups[stem], where) for stem in ("x", "y", "v") if stem in groups], axis=2)

@@ -1,0 +1,122 @@
+"""Which figure of a record is the error that is ranked by: measured on data, stated by the user, or published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from effbench.errors import InputError
+from effbench.judge.candidate import EVERY_QUALITY, Figure
+from effbench.judge.comparable import Conditions
+from effbench.judge.uncertainty import PerSample, stated_error
+from effbench.records import Direction, ErrorFigure
+from effbench.store import EvaluationView, RecordView
+
+
+@dataclass(frozen=True, slots=True)
+class MetricChoice:
+    """A metric by its name, with what tells it from others of that name.
+
+    Attributes:
+        unit: that the ranking is to have; None takes the figures' own.
+        settings: values that an evaluation's settings must have, as texts; "data" names the data set.
+    """
+
+    metric: str
+    unit: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def figure(self, view: RecordView) -> Figure | str:
+        """Returns a record's figure of this metric, or why it has none: a measured one first, then a stated one.
+
+        Raises:
+            InputError: it was measured in several ways, and it is not said which one is meant.
+        """
+        if view.evaluations:
+            fitting = [place for place, one in enumerate(view.evaluations) if self._fits(one)]
+            if len(fitting) > 1:
+                raise InputError(self._several(view, [view.evaluations[place] for place in fitting]))
+            if fitting:
+                return _measured(view, fitting[0])
+        stated = None if self.settings else _stated(view, self.metric)
+        return stated if stated is not None else f"no {self.metric}"
+
+    def _fits(self, one: EvaluationView) -> bool:
+        if one.metric != self.metric:
+            return False
+        known = {**{name: str(value) for name, value in one.settings.items()}, "data": one.data}
+        return all(known.get(name) == value for name, value in self.settings.items())
+
+    def _several(self, view: RecordView, found: Sequence[EvaluationView]) -> str:
+        told = [",".join([f"data={one.data}", *(f"{k}={v}" for k, v in one.settings.items())]) for one in found]
+        return f"{view.name} has several {self.metric}: say which, with --error {self.metric}:{' or '.join(told)}"
+
+
+def parse_metric(text: str) -> MetricChoice:
+    """Returns the metric that a text such as "top1", "top1_err:fraction" or "pck:t=0.1,data=val" names.
+
+    Raises:
+        InputError: a part is empty, or two units are given.
+    """
+    name, colon, rest = text.partition(":")
+    parts = [part.strip() for part in rest.split(",")] if colon else []
+    settings = dict(part.split("=", 1) for part in parts if "=" in part)
+    units = [part for part in parts if "=" not in part]
+    if not name or not all(parts) or len(units) > 1:
+        raise InputError(f"--error {text!r}: write METRIC, METRIC:UNIT or METRIC:SETTING=VALUE, such as pck:t=0.1")
+    return MetricChoice(name, units[0] if units else None, settings)
+
+
+def direction_of(metric: str, unit: str) -> Direction:
+    """Returns which values of a stated figure are better: what its metric says, else what its name does."""
+    from effbench.metrics import metrics
+
+    known = metrics.find(metric)
+    if known is not None and (known.unit == unit or {known.unit, unit} <= {"fraction", "percent"}):
+        return known.direction
+    return "higher" if metric in EVERY_QUALITY or unit == "dB" else "lower"
+
+
+def names_of(view: RecordView) -> set[str]:
+    """Returns the metrics that a record has a figure of."""
+    published = view.published.errors if view.published is not None else {}
+    return {*published, *view.errors, *(one.metric for one in view.evaluations)}
+
+
+def _measured(view: RecordView, place: int) -> Figure:
+    from effbench.metrics import value_of
+
+    evaluation = view.evaluation(place)
+    data = " ".join(part for part in (evaluation.data, evaluation.digest[:8]) if part)
+    conditions = [("data", data)] if data else []
+    conditions += [(f"{evaluation.metric} {name}", str(value)) for name, value in evaluation.settings.items()]
+    return Figure(
+        value_of(evaluation),
+        tuple(conditions),
+        evaluation.unit,
+        evaluation.direction,
+        "measured",
+        PerSample(evaluation),
+    )
+
+
+def _stated(view: RecordView, metric: str) -> Figure | None:
+    figure, source = view.errors.get(metric), "stated"
+    conditions: Conditions = ()
+    if figure is None and view.published is not None:
+        figure, source = view.published.errors.get(metric), "published"
+        data = view.published.conditions.get("data")
+        conditions = () if data is None else (("data", str(data)),)
+    if figure is None:
+        return None
+    return Figure(figure.value, conditions, figure.unit, direction_of(metric, figure.unit), source, _evidence(figure))
+
+
+def _evidence(figure: ErrorFigure) -> object:
+    """Returns what a stated figure is evidence of; None where its value is impossible, which is told elsewhere."""
+    if figure.n is None:
+        return None
+    try:
+        return stated_error(figure)
+    except InputError:
+        return None

@@ -1,0 +1,129 @@
+"""Times of records → latency, throughput, memory and their conditions; of several plans the one most models share."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TypeAlias
+
+from effbench.judge.candidate import Figure
+from effbench.judge.comparable import Conditions
+from effbench.judge.standing import typical_s
+from effbench.judge.uncertainty import ProcessTimes, has_spread, stated_time
+from effbench.records import Published, SpeedFigure, TimingPlan
+from effbench.records.environment import Environment
+from effbench.store import RecordView, TimingView
+
+Found: TypeAlias = tuple[Mapping[str, Figure], Mapping[str, str]]
+"""Figures by term, and why others are missing."""
+
+NOT_TIMED = "not timed"
+_MEMORY = ("allocated", "reserved", "process", "resident")
+"""Kinds of measured peaks, the one that says most first."""
+_PLAIN = TimingPlan()
+
+
+class Speeds:
+    """The speeds of many records: what they share is looked at once."""
+
+    def __init__(self, views: Sequence[RecordView]) -> None:
+        self._plans = Counter(_setting(timing) for view in views for timing in view.timings if _is_known(timing))
+        self._places: dict[tuple[object, ...], Conditions] = {}
+        self._kept: list[Environment] = []
+
+    def of(self, view: RecordView, inputs: Conditions) -> Found:
+        """Returns the speeds of one record: a measured time first, then a published one.
+
+        Args:
+            inputs: conditions that the trace says of the inputs, which times depend on.
+        """
+        known = [timing for timing in view.timings if _is_known(timing)]
+        if known:
+            chosen = max(known, key=lambda timing: self._plans[_setting(timing)])
+            return self._measured(chosen, view.environment, inputs)
+        stated = view.published.speed if view.published is not None else None
+        if view.published is not None and stated is not None:
+            return _stated(stated, view.published)
+        why = next((f"not timed: {timing.died}" for timing in view.timings if timing.died), NOT_TIMED)
+        return {}, dict.fromkeys(("latency", "throughput"), why)
+
+    def _measured(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Found:
+        conditions = self._conditions(timing, where, inputs)
+        times = ProcessTimes(timing.log_medians, timing.rounds)
+        latency_s = typical_s(timing.log_medians)
+        evidence = times if has_spread(times) else None
+        figures = {"latency": Figure(latency_s, conditions, evidence=evidence)}
+        missing = {}
+        if timing.samples is None:
+            missing["throughput"] = "its inputs share no batch"
+        else:
+            rate = timing.samples / latency_s
+            figures["throughput"] = Figure(rate, conditions, direction="higher", evidence=evidence)
+        kind = next((kind for kind in _MEMORY if kind in timing.peak_bytes), None)
+        if kind is not None:
+            figures["memory"] = Figure(timing.peak_bytes[kind], (("memory", kind), *conditions))
+        return figures, missing
+
+    def _conditions(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Conditions:
+        """Returns what a time depends on: the plan, the machine with its software, and the inputs."""
+        key = (timing.plan, timing.threads, timing.samples, id(where), inputs)
+        if key not in self._places:
+            if where is not None:
+                self._kept.append(where)  # an identity holds only while the object lives
+            self._places[key] = (*_described(timing, where), *inputs)
+        return self._places[key]
+
+
+def _is_known(timing: TimingView) -> bool:
+    return bool(timing.log_medians) and all(map(math.isfinite, timing.log_medians))
+
+
+def _setting(timing: TimingView) -> tuple[object, ...]:
+    return timing.plan, timing.threads, timing.samples
+
+
+def _described(timing: TimingView, where: Environment | None) -> Conditions:
+    plan = timing.plan
+    found = [("device", plan.device), ("precision", plan.precision), ("threads", str(timing.threads))]
+    if timing.samples is not None:
+        found.append(("batch", str(timing.samples)))
+    # What is as it is by default needs no word, but differs from what is not.
+    special = [field.name for field in fields(plan) if field.name not in ("device", "precision", "threads", "batch")]
+    found += [(_WORDS.get(name, name), _text(getattr(plan, name))) for name in special]
+    if where is not None:
+        found += [(_FACTS.get(name, name), text) for name, text in where.fingerprint(plan.device)]
+    return tuple(found)
+
+
+_WORDS = {"memory_format": "memory format", "cold_cache": "cold cache", "captured": "CUDA graph"}
+_FACTS = {"device": "accelerator"}
+"""The machine's device is its GPU's name; the plan's is where the model ran."""
+
+
+def _text(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _stated(speed: SpeedFigure, published: Published) -> Found:
+    """Returns a published speed: seconds for one sample, in batches that may not be said."""
+    given = (
+        ("device", speed.device),
+        ("precision", speed.precision),
+        ("threads", speed.threads),
+        ("batch", speed.batch),
+        ("torch", speed.torch),
+        ("input", published.conditions.get("input")),
+    )
+    conditions = tuple([(name, str(value)) for name, value in given if value is not None])
+    if not (math.isfinite(speed.seconds) and speed.seconds > 0):
+        why = f"its published time is {speed.seconds} s"
+        return {}, {"latency": why, "throughput": why}
+    evidence = stated_time(speed)
+    known = evidence if has_spread(evidence) else None
+    rate = Figure(1 / speed.seconds, conditions, direction="higher", source="published", evidence=known)
+    if speed.batch is None:
+        return {"throughput": rate}, {"latency": "its published time is that of one sample in batches of unknown size"}
+    call = Figure(speed.seconds * speed.batch, conditions, source="published", evidence=known)
+    return {"latency": call, "throughput": rate}, {}

@@ -1,0 +1,253 @@
+"""What is said of a leaderboard beside its order: how sure it is, its front, its winners by weight, and time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau, spearmanr
+
+from effbench.errors import InputError
+from effbench.judge.board import Rules
+from effbench.judge.candidate import Candidate, Figure, Measure, as_error, unit_for
+from effbench.judge.rank import rank
+from effbench.judge.ranking import Ranking
+from effbench.judge.scores import score_of
+from effbench.judge.trade import agreement, cost_and_weight, slower_above
+from effbench.judge.uncertainty import ProcessTimes, Share
+
+
+def candidate(
+    name: str, params: float = 1e6, error: float | Figure = 1.0, latency: float | Figure | None = None
+) -> Candidate:
+    figures = {"params": Figure(params), "flops": Figure(1e9)}
+    figures["error"] = error if isinstance(error, Figure) else Figure(error, unit="pixels")
+    if latency is not None:
+        figures["latency"] = latency if isinstance(latency, Figure) else Figure(latency)
+    return Candidate(name, figures)
+
+
+def ranked(candidates: list[Candidate], score: str = "params_flops_exp", rules: Rules | None = None) -> Ranking:
+    return rank(candidates, score_of(score), "loss", rules or Rules())
+
+
+# Uncertainty
+
+
+def share(name: str, percent: float, n: int | None, params: float = 1e6) -> Candidate:
+    evidence = None if n is None else Share(percent, n, "percent")
+    return candidate(name, params, Figure(percent, unit="percent", evidence=evidence))
+
+
+def test_errors_of_few_samples_leave_the_order_open_and_of_many_settle_it() -> None:
+    for n, low, high, ties in ((100, 1, 2, 1), (1_000_000, 1, 1, 2)):
+        first, second = ranked([share("a", 10.0, n), share("b", 11.0, n)]).rows
+        assert (first.name, first.rank, first.rank_low, first.rank_high) == ("a", 1, low, high)
+        assert len({first.tie, second.tie}) == ties
+        assert first.p_best is not None
+        assert second.p_best is not None
+        assert first.p_best + second.p_best == pytest.approx(1)
+        assert (first.p_best > 0.95) is (ties == 2)
+
+
+def test_the_interval_of_a_share_is_the_binomial_s() -> None:
+    first, _ = ranked([share("a", 10.0, 400), share("b", 50.0, 400)], rules=Rules(draws=4000)).rows
+    # 1.96 · √(.1 · .9 / 400) = .0294 of all
+    assert first.half_widths["error"] == pytest.approx(2.94, rel=0.08)
+
+
+def test_a_seed_gives_the_same_ranking_again() -> None:
+    models = [share(f"m{place}", 10 + place / 4, 500) for place in range(6)]
+    once, again, other = (ranked(models, rules=Rules(seed=seed)).rows for seed in (0, 0, 1))
+    assert once == again
+    assert once != other
+
+
+def test_without_intervals_none_are_made_up() -> None:
+    ranking = ranked([candidate("a"), candidate("b", error=2.0)])
+    assert {(row.rank_low, row.p_best, row.tie, row.p_front) for row in ranking.rows} == {(None, None, None, None)}
+    assert ranking.draws == 0
+    assert "no-intervals" in {note.code for note in ranking.notes}
+
+
+def test_times_of_processes_give_latency_its_interval() -> None:
+    times = ProcessTimes(tuple(math.log(0.010 + step * 1e-4) for step in (-2, -1, 0, 1, 2, 0)), tuple(range(6)))
+    models = [candidate("a", latency=Figure(0.010, evidence=times)), candidate("b", latency=0.0101)]
+    first, second = ranked(models, "latency").rows
+    assert (first.name, first.rank_low, first.rank_high) == ("a", 1, 2)
+    assert first.tie == second.tie
+    # Student's t of five differences: sd 1.414e-4, t(.975, 5) = 2.571: 2.571 · 1.414e-4 / √6 = 1.48e-4
+    assert first.half_widths["latency"] == pytest.approx(1.48e-4, rel=0.03)
+
+
+def test_a_gate_is_decided_by_the_figures_as_they_are() -> None:
+    models = [share("a", 10.0, 50, params=1e6), share("b", 30.0, 50)]
+    timed = [Candidate(one.name, {**one.figures, "latency": Figure(0.01)}) for one in models]
+    ranking = ranked(timed, "mlperf:max_error=20")
+    assert [row.name for row in ranking.rows] == ["a"]
+    assert [(item.name, item.reason) for item in ranking.excluded] == [
+        ("b", "it does not reach the score's gate, error ≤ 20")
+    ]
+
+
+# The front, and the weight of the error
+
+
+def test_the_front_is_over_what_the_score_reads() -> None:
+    models = [candidate("small", 1e6, 3.0), candidate("large", 9e6, 1.0), candidate("worse", 9e6, 2.0)]
+    rows = {row.name: row.front for row in ranked(models).rows}
+    assert rows == {"small": True, "large": True, "worse": False}
+    group = ranked(models).groups[0]
+    assert (group.trade.models, group.trade.on_front, group.trade.axes) == (3, 2, ("params", "flops", "error"))
+
+
+def test_the_hypervolume_is_that_of_the_boxes() -> None:
+    volume = ranked([candidate("a", 1e6, 3.0), candidate("b", 3e6, 1.0)], "params * exp(error)").groups[0].trade.volume
+    assert volume is not None
+    # The reference lies a tenth of the range beyond the worst: (3.2, 3.2). Boxes 2.2 × .2 and .2 × 2.2, shared .2 × .2.
+    assert volume.reference == pytest.approx((3.2, 3.2))
+    assert volume.value == pytest.approx(2.2 * 0.2 + 0.2 * 2.2 - 0.2 * 0.2)
+    assert volume.units == ("M params", "pixels")
+
+
+def test_the_winners_by_weight_change_where_two_models_tie() -> None:
+    # ln 1 + 3k = ln 9 + k at k = ln 9 / 2
+    for score, weight, now in (("params_flops_exp:k=3", "k", 3.0), ("params * flops * exp(2*error)", "weight", 2.0)):
+        trade = ranked([candidate("small", 1e6, 3.0), candidate("large", 9e6, 1.0)], score).groups[0].trade
+        assert trade.weight == weight
+        assert trade.k == pytest.approx(now)
+        first, second = trade.reigns
+        assert (first.model, first.k_from, second.model, second.k_to) == ("small", 0.0, "large", math.inf)
+        assert first.k_to == second.k_from == pytest.approx(math.log(9) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("score", ["params", "params + error", "params * error", "mlperf:max_error=9"])
+def test_a_score_without_a_constant_weight_has_no_break_points(score: str) -> None:
+    models = [candidate("a", latency=0.01), candidate("b", 2e6, 3.0, latency=0.02)]
+    ranking = ranked(models, score)
+    assert ranking.groups[0].trade.reigns == ()
+    assert {row.break_even for row in ranking.rows} == {None}
+
+
+def test_the_weight_of_a_formula_is_found() -> None:
+    terms = {"params": np.array([1e6, 3e6]), "error": np.array([0.1, 0.4])}
+    found = cost_and_weight(score_of("params**0.5 * exp(10*error)"), terms)
+    assert found is not None
+    assert found[0] == pytest.approx(0.5 * np.log(terms["params"]))
+    assert found[1] == pytest.approx(10.0)
+
+
+# Time
+
+
+orders = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=2, max_size=60)
+
+
+@given(orders)
+def test_reversed_pairs_are_those_counted_one_by_one(pairs: list[tuple[int, int]]) -> None:
+    order = np.array([float(one) for one, _ in pairs])
+    times = np.array([float(one) for _, one in pairs])
+    expected = [
+        sum(o < order[i] and t > times[i] for o, t in zip(order, times, strict=True)) for i in range(len(pairs))
+    ]
+    assert slower_above(order, times).tolist() == expected
+
+
+def test_many_pairs_agree_with_kendall_s_tau() -> None:
+    random = np.random.default_rng(7)
+    order, times = random.permutation(5000).astype(float), random.permutation(5000).astype(float)
+    found, _ = agreement(order, times)
+    pairs = 5000 * 4999 // 2
+    assert found.pairs == pairs
+    assert found.reversed == round((1 - kendalltau(order, times).statistic) / 2 * pairs)
+    assert found.spearman == pytest.approx(spearmanr(order, times).statistic, rel=1e-12)
+
+
+def test_a_slower_model_with_the_better_score_is_marked() -> None:
+    models = [candidate("a", 1e6, latency=0.03), candidate("b", 2e6, latency=0.01), candidate("c", 3e6, latency=0.02)]
+    ranking = ranked([*models, candidate("d", 4e6)])
+    assert [(row.name, row.reversed) for row in ranking.rows] == [("a", 0), ("b", 1), ("c", 1), ("d", None)]
+    times = ranking.groups[0].trade.times
+    assert times is not None
+    assert (times.models, times.reversed, times.pairs) == (3, 2, 3)
+    assert times.spearman == pytest.approx(-0.5)  # ranks 1 2 3 against 3 1 2
+    assert ("missing", "latency", "no latency: d") in {(note.code, note.subject, note.text) for note in ranking.notes}
+
+
+def test_times_under_different_conditions_are_not_compared_with_the_score() -> None:
+    models = [candidate(name, latency=Figure(0.01, (("device", name),))) for name in "ab"]
+    ranking = ranked(models)
+    assert ranking.groups[0].trade.times is None
+    assert "not compared with the score: device differs: a (a), b (b)" in {note.text for note in ranking.notes}
+    with pytest.raises(InputError, match=r"device differs: a \(a\), b \(b\): rank those apart with --by device"):
+        ranked(models, "latency")
+    assert len(ranked(models, "latency", Rules(mixed=True)).rows) == 2
+    assert [group.label for group in ranked(models, "latency", Rules(by="device")).groups] == ["a", "b"]
+
+
+def test_calls_of_different_batches_without_a_rate_are_not_compared() -> None:
+    models = [candidate(name, latency=Figure(0.01, (("batch", name),))) for name in "ab"]
+    assert ranked(models, rules=Rules(mixed=True)).groups[0].trade.times is None
+
+
+# Who enters
+
+
+def test_a_term_that_the_score_reads_and_a_model_lacks_is_named() -> None:
+    models = [
+        candidate("a", latency=0.01),
+        candidate("b"),
+        candidate("c", latency=math.nan),
+        candidate("d", latency=-1.0),
+    ]
+    ranking = ranked(models, "latency")
+    assert [(item.name, item.reason) for item in ranking.excluded] == [
+        ("b", "no latency"),
+        ("c", "its latency is nan: a number above 0 is needed"),
+        ("d", "its latency is -1.0: a number above 0 is needed"),
+    ]
+
+
+def test_models_above_the_largest_error_are_named() -> None:
+    ranking = ranked([candidate("a"), candidate("b", error=3.0)], "params", Rules(max_error=2.0))
+    assert [row.name for row in ranking.rows] == ["a"]
+    assert [item.reason for item in ranking.excluded] == ["its error of 3 pixels is above the limit of 2"]
+
+
+def test_an_undefined_score_is_no_rank() -> None:
+    ranking = ranked([candidate("a"), candidate("b", error=0.0)], "params / error")
+    assert [row.name for row in ranking.rows] == ["a"]
+    assert [item.name for item in ranking.excluded] == ["b"]
+
+
+def test_netscore_reads_the_error_in_percent() -> None:
+    accuracy = Figure(0.9, unit="fraction", direction="higher")
+    model = Candidate("a", {"params": Figure(4_000_000), "macs": Figure(10**9), "error": accuracy})
+    (row,) = rank([model], score_of("netscore"), "accuracy").rows
+    assert row.error == pytest.approx(10.0)
+    assert row.score == pytest.approx(20 * math.log10(90**2 / (4**0.5 * 1**0.5)), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "wanted", "error"),
+    [
+        (0.9337, "fraction", None, 1 - 0.9337),
+        (93.37, "percent", None, 1 - 0.9337),
+        (93.37, "percent", "percent", 100 - 93.37),
+    ],
+)
+def test_a_quality_becomes_an_error(value: float, unit: str, wanted: str | None, error: float) -> None:
+    measure = unit_for("accuracy", "higher", unit, wanted)
+    assert as_error(Figure(value, unit=unit, direction="higher"), measure) == error
+
+
+def test_an_error_keeps_its_unit_unless_another_is_asked_for() -> None:
+    assert unit_for("top1_err", "lower", "percent", None) == Measure("top1_err", "lower", "percent")
+    assert as_error(Figure(12.5, unit="percent"), unit_for("top1_err", "lower", "percent", "fraction")) == 0.125
+    with pytest.raises(InputError, match="loss is in pixels, which cannot be turned into percent"):
+        unit_for("loss", "lower", "pixels", "percent")
+    with pytest.raises(InputError, match="psnr is in dB and higher is better, so it is no error"):
+        unit_for("psnr", "higher", "dB", None)
