@@ -29,7 +29,8 @@ class Speeds:
     """The speeds of many records: what they share is looked at once."""
 
     def __init__(self, views: Sequence[RecordView]) -> None:
-        self._plans = Counter(_setting(timing) for view in views for timing in view.timings if _is_known(timing))
+        self._known = {id(view): [timing for timing in view.timings if _is_known(timing)] for view in views}
+        self._plans = Counter(_setting(timing) for known in self._known.values() for timing in known)
         self._places: dict[tuple[object, ...], Conditions] = {}
         self._kept: list[Environment] = []
 
@@ -39,9 +40,9 @@ class Speeds:
         Args:
             inputs: conditions that the trace says of the inputs, which times depend on.
         """
-        known = [timing for timing in view.timings if _is_known(timing)]
+        known = self._known[id(view)]
         if known:
-            chosen = max(known, key=lambda timing: self._plans[_setting(timing)])
+            chosen = known[0] if len(known) == 1 else max(known, key=lambda timing: self._plans[_setting(timing)])
             return self._measured(chosen, view.environment, inputs)
         stated = view.published.speed if view.published is not None else None
         if view.published is not None and stated is not None:

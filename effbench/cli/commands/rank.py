@@ -90,10 +90,10 @@ def rank(sources: Sequence[str], error_of: Sequence[str], choice: Choice, out: O
     from effbench.report.rank import rank_report
 
     stated = [parse_error(text, "--error-of") for text in error_of]
-    with out.progress("reading") as say:
-        records, notes = gather(sources, choice.convention, reads_memory(choice), say)
-        known = state(records, stated, (choice.metric or "error").partition(":")[0])
-        say(f"ranking {len(known):,} models")
-        ranking = rank_known(known, choice)
     with no_collection():
+        with out.progress("reading") as say:
+            records, notes = gather(sources, choice.convention, reads_memory(choice), say)
+            known = state(records, stated, (choice.metric or "error").partition(":")[0])
+            say(f"ranking {len(known):,} models")
+            ranking = rank_known(known, choice)
         out.emit(rank_report(ranking_document(ranking, notes)))
