@@ -123,7 +123,9 @@ def _take_rounds(
         notes: tuple[Note, ...] = ()
         seen = one_round(*_asked(living, number, rule, spent_s), chance, now, interference)
         spent_s += seen.spent_s
-        if seen.disturbance.tainted and in_vain < _MOST_IN_VAIN and spent_s + seen.spent_s < rule.budget_s:
+        if not seen.disturbance.tainted:
+            in_vain = 0
+        elif in_vain < _MOST_IN_VAIN and spent_s + seen.spent_s < rule.budget_s:
             _mark_dead(living, seen)
             notes = _run_again(number, seen)
             living = [row for row in living if row.died is None]

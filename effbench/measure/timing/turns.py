@@ -51,4 +51,6 @@ def turn_among_others(call_s: float) -> Turn:
 
 
 def _calls(seconds: float, call_s: float) -> int:
+    if call_s <= 0:  # too short for the clock
+        return _MOST_CALLS
     return min(_MOST_CALLS, max(1, round(seconds / call_s)))

@@ -385,6 +385,14 @@ def test_rounds_are_run_again_while_that_helps() -> None:
     assert codes == [["steal", "run-again", "steal"]] * 2 + [["steal"]] * 2
 
 
+def test_a_clean_round_makes_running_again_worth_while_once_more() -> None:
+    dirty = Disturbance(tainted=(STEAL,))
+    # Round 0 twice in vain, 1 clean, 2 twice in vain, 3 twice: only two in vain in a row would end that.
+    watch = Watch(dirty, dirty, Disturbance(), dirty, dirty, dirty, dirty)
+    watched(watch)
+    assert watch.rounds == 7
+
+
 def test_rounds_run_again_count_into_the_budget() -> None:
     simulation, seen = Simulation(QUIET, 0), Seen()
     watch = Watch(*[Disturbance(tainted=(STEAL,)), Disturbance()] * 100)

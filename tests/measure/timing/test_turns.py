@@ -8,7 +8,7 @@ from effbench.measure.timing.turns import Turn, turn_alone, turn_among_others
 
 
 @pytest.mark.parametrize(
-    ("call_s", "calls"), [(0.00001, 200), (0.0001, 50), (0.001, 5), (0.005, 1), (0.01, 1), (9.0, 1)]
+    ("call_s", "calls"), [(0.0, 200), (0.00001, 200), (0.0001, 50), (0.001, 5), (0.005, 1), (0.01, 1), (9.0, 1)]
 )
 def test_alone_about_5_ms(call_s: float, calls: int) -> None:
     assert turn_alone(call_s) == Turn(calls, cold_calls=0, rests=False)
