@@ -171,16 +171,20 @@ class Sources:
     notes: tuple[Note, ...] = ()
 
 
-def read_folder(folder: Path) -> Sources:
-    """Returns the records of a folder."""
-    return Sources(*Store(folder).load())
+def read_folder(folder: str | Path) -> Sources:
+    """Returns the records of a folder: `eb.rank(eb.read_folder("runs").records)`.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    return Sources(*Store(Path(folder)).load())
 
 
-def read_published(path: Path) -> Sources:
+def read_published(path: str | Path) -> Sources:
     """Returns the rows of a suite as records of what documents publish; nothing is run."""
     from effbench.suites.plan import read_suite
 
-    suite = read_suite(path)
+    suite = read_suite(Path(path))
     return Sources(tuple(Stored(_published_record(job), None) for job in suite.models))
 
 

@@ -12,5 +12,8 @@ def listing_report(document: Mapping[str, Any]) -> Report:
     """Returns the registered names of one kind with what is said of each."""
     entries = tuple(document["entries"])
     spec = (Column("spec", "SPEC", align="left"),) if entries and all("spec" in entry for entry in entries) else ()
-    columns = (Column("name", "Name", align="left"), *spec, Column("about", "About", align="left"))
+    settings = (
+        (Column("settings", "Settings", align="left"),) if any(entry.get("settings") for entry in entries) else ()
+    )
+    columns = (Column("name", "Name", align="left"), *spec, Column("about", "About", align="left"), *settings)
     return Report(document, (Table(document["kind"].capitalize(), columns, entries),))

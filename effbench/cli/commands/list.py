@@ -8,7 +8,7 @@ from effbench.cli.options import Out, reporting
 
 
 @click.command("list")
-@click.argument("kind", metavar="KIND", help="ops, conventions, loaders, data, peers, scores or formats.")
+@click.argument("kind", metavar="KIND", help="ops, conventions, loaders, data, metrics, peers, scores or formats.")
 @reporting
 def list_(kind: str, out: Out) -> None:
     """What is registered, with a line on each."""
