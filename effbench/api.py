@@ -172,11 +172,7 @@ class Sources:
 
 
 def read_folder(folder: str | Path) -> Sources:
-    """Returns the records of a folder: `eb.rank(eb.read_folder("runs").records)`.
-
-    Raises:
-        InputError: there is no such folder.
-    """
+    """Returns the records of a folder: `eb.rank(eb.read_folder("runs").records)`; InputError where there is none."""
     return Sources(*Store(Path(folder)).load())
 
 
