@@ -268,6 +268,29 @@ def test_a_metric_that_cannot_be_read_says_how_to_write_it(text: str) -> None:
         parse_metric(text)
 
 
+def test_samples_left_out_are_noted_and_refused_where_they_differ() -> None:
+    trace = traced(nn.Linear(2, 2), (4, 2))
+
+    def lost(name: str, ranks: tuple[float, ...], **left_out: int) -> Stored:
+        return Stored(Record(name, trace=trace.digest(), evaluations=(outcome(ranks, left_out=left_out),)), trace)
+
+    nan, whole = lost("nan", (1, 1, 1), hard=1), lost("whole", (1, 1, 1, 2))
+    with pytest.raises(InputError, match=r"left out differs: 1 × hard \(nan\), none \(whole\): .* with --mixed"):
+        eb.rank([nan, whole])
+    ranking = eb.rank([nan, whole], mixed=True)
+    assert {row.name: row.error for row in ranking.rows} == {"nan": 0.0, "whole": 0.25}  # 0 of 3, 1 of 4 wrong
+    said = [(note.subject, note.text) for note in ranking.notes if note.code == "left-out"]
+    assert said == [("top1", "nan: 1 × hard are not in its error")]
+
+
+def test_times_that_did_not_converge_are_noted() -> None:
+    rough = measured("b", 0.01)
+    rough = Stored(replace(rough.record, timings=(timing((0.01,), converged=False),)), rough.trace)
+    notes = eb.rank([measured("a", 0.02), rough], score="latency").notes
+    said = [note.text for note in notes if note.code == "not-converged"]
+    assert said == ["b: its precision was not reached within its budget"]
+
+
 # Python and folders
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from effbench.errors import InputError
 from effbench.judge.comparable import Conditions
+from effbench.records import Note
 from effbench.records.evaluation import Direction
 
 SHARES: Mapping[str, int] = {"fraction": 0, "percent": 2}
@@ -30,6 +31,7 @@ class Figure:
         direction: which values are better.
         source: "measured", "stated" or "published".
         evidence: what its interval is drawn from (`effbench.judge.uncertainty`); None takes it as exact.
+        notes: what a reader of it must know; a ranking names the models before each text.
     """
 
     value: float
@@ -38,6 +40,7 @@ class Figure:
     direction: Direction = "lower"
     source: str = "measured"
     evidence: Any = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

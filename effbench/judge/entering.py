@@ -193,7 +193,18 @@ def alike(
         notes.append(
             Note("not-stated", one.condition, f"not stated of {listed(one.unstated)}: taken to be like the others")
         )
-    return tuple(entrants), (), tuple(notes)
+    return tuple(entrants), (), (*notes, *_said(entrants, score.reads))
+
+
+def _said(entrants: Sequence[Entrant], reads: Sequence[str]) -> list[Note]:
+    """Returns what is noted of the figures that are read, each text once with the models that it is about."""
+    found: dict[Note, dict[str, None]] = {}
+    for entrant in entrants:
+        for term in reads:
+            figure = entrant.candidate.figures.get(term)
+            for note in figure.notes if figure is not None else ():
+                found.setdefault(note, {})[entrant.candidate.name] = None
+    return [Note(note.code, note.subject, f"{listed(list(names))}: {note.text}") for note, names in found.items()]
 
 
 def _counted_by(candidate: Candidate, terms: Iterable[str], convention: str) -> str:

@@ -9,7 +9,7 @@ from effbench.errors import InputError
 from effbench.judge.candidate import EVERY_QUALITY, Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.uncertainty import PerSample, stated_error
-from effbench.records import Direction, ErrorFigure
+from effbench.records import Direction, ErrorFigure, Note
 from effbench.store import EvaluationView, RecordView
 
 
@@ -90,6 +90,9 @@ def _measured(view: RecordView, place: int) -> Figure:
     data = " ".join(part for part in (evaluation.data, evaluation.digest[:8]) if part)
     conditions = [("data", data)] if data else []
     conditions += [(f"{evaluation.metric} {name}", str(value)) for name, value in evaluation.settings.items()]
+    lost = ", ".join(f"{count:,} × {reason}" for reason, count in evaluation.left_out.items() if count)
+    conditions.append(("left out", lost or "none"))
+    notes = (Note("left-out", evaluation.metric, f"{lost} are not in its error"),) if lost else ()
     return Figure(
         value_of(evaluation),
         tuple(conditions),
@@ -97,6 +100,7 @@ def _measured(view: RecordView, place: int) -> Figure:
         evaluation.direction,
         "measured",
         PerSample(evaluation),
+        notes,
     )
 
 

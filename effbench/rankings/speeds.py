@@ -12,7 +12,7 @@ from effbench.judge.candidate import Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.standing import typical_s
 from effbench.judge.uncertainty import ProcessTimes, has_spread, stated_time
-from effbench.records import Published, SpeedFigure, TimingPlan
+from effbench.records import Note, Published, SpeedFigure, TimingPlan
 from effbench.records.environment import Environment
 from effbench.store import RecordView, TimingView
 
@@ -55,13 +55,14 @@ class Speeds:
         times = ProcessTimes(timing.log_medians, timing.rounds)
         latency_s = typical_s(timing.log_medians)
         evidence = times if has_spread(times) else None
-        figures = {"latency": Figure(latency_s, conditions, evidence=evidence)}
+        notes = _doubts(timing)
+        figures = {"latency": Figure(latency_s, conditions, evidence=evidence, notes=notes)}
         missing = {}
         if timing.samples is None:
             missing["throughput"] = "its inputs share no batch"
         else:
             rate = timing.samples / latency_s
-            figures["throughput"] = Figure(rate, conditions, direction="higher", evidence=evidence)
+            figures["throughput"] = Figure(rate, conditions, direction="higher", evidence=evidence, notes=notes)
         kind = next((kind for kind in _MEMORY if kind in timing.peak_bytes), None)
         if kind is not None:
             figures["memory"] = Figure(timing.peak_bytes[kind], (("memory", kind), *conditions))
@@ -79,6 +80,17 @@ class Speeds:
 
 def _is_known(timing: TimingView) -> bool:
     return bool(timing.log_medians) and all(map(math.isfinite, timing.log_medians))
+
+
+def _doubts(timing: TimingView) -> tuple[Note, ...]:
+    """Returns why a time may not be the model's own; one text for all models, so that their names are gathered."""
+    unsteady = any(note.code == "not-steady" for note in timing.notes)
+    doubts = (
+        (not timing.converged, "its precision was not reached within its budget"),
+        (timing.died is not None, "a process died while it was timed"),
+        (unsteady, "its calls were not steady"),
+    )
+    return tuple(Note("not-converged", "latency", text) for holds, text in doubts if holds)
 
 
 def _setting(timing: TimingView) -> tuple[object, ...]:
