@@ -291,6 +291,19 @@ def test_times_that_did_not_converge_are_noted() -> None:
     assert said == ["b: its precision was not reached within its budget"]
 
 
+def in_unit(name: str, value: float, unit: str, metric: str = "top1_err") -> Stored:
+    figures = published(name).record.published
+    assert figures is not None
+    return Stored(Record(name, published=replace(figures, errors={metric: ErrorFigure(value, unit)})), None)
+
+
+def test_a_metric_read_by_its_name_is_compared_in_one_unit() -> None:
+    models = [in_unit("a", 20.0, "percent"), in_unit("b", 0.3, "fraction")]  # b errs more, though .3 < 20
+    said = r"unit of top1_err differs: percent \(a\), fraction \(b\)"
+    with pytest.raises(InputError, match=said):
+        eb.rank(models, score="latency*top1_err")
+
+
 # Python and folders
 
 

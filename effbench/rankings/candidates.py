@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from effbench.errors import InputError
@@ -89,9 +89,16 @@ def _candidate(known: Known, convention: str, metrics: Metrics, speeds: Speeds, 
         if isinstance(figure, str):
             missing[term] = figure
         else:
-            figures[term] = figure
+            figures[term] = figure if term == "error" else _with_unit(term, figure)
     source = "measured" if costs is not None else "published"
     return Candidate(known.view.name, figures, missing, source, _also(known.view))
+
+
+def _with_unit(term: str, figure: Figure) -> Figure:
+    """Returns a figure read by its own name, which no unit is turned into another for: its unit is a condition."""
+    if not figure.unit:
+        return figure
+    return replace(figure, conditions=(*figure.conditions, (f"unit of {term}", figure.unit)))
 
 
 def _metrics(wanted: Wanted) -> Metrics:
