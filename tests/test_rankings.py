@@ -304,6 +304,13 @@ def test_a_metric_read_by_its_name_is_compared_in_one_unit() -> None:
         eb.rank(models, score="latency*top1_err")
 
 
+def test_a_filter_reads_the_error_in_the_scores_unit() -> None:
+    models = [in_unit("a", 0.2, "fraction"), in_unit("b", 0.3, "fraction")]  # netscore reads 20 and 30 percent
+    limited = eb.rank(models, score="netscore", max_error=25.0)
+    filtered = eb.rank(models, score="netscore", where="error < 25")
+    assert [row.name for row in limited.rows] == [row.name for row in filtered.rows] == ["a"]
+
+
 # Python and folders
 
 

@@ -126,13 +126,18 @@ def _ranked(records: Sequence[Known], choice: Choice) -> Ranking:
     asked = (*score.reads, *(name for name in (*reads, choice.sort.lstrip("-")) if name in known))
     qualities = tuple(dict.fromkeys(name for name in asked if name not in TERMS))
     candidates = candidates_of(records, Wanted(choice.convention, error, qualities))
-    kept, excluded, notes = _kept(candidates, condition, error)
+    kept, excluded, notes = _kept(candidates, condition, _in_unit_of(score, error))
     metric = error.metric if error is not None else None
     ranking = rank_candidates(kept, score, metric, _rules(choice, error, score, kept, qualities))
     ranking = replace(ranking, excluded=(*excluded, *ranking.excluded), notes=(*notes, *ranking.notes))
     if not ranking.rows:
         raise InputError(_nothing(ranking, choice))
     return cut(sorted_by(ranking, choice.sort), choice.top)
+
+
+def _in_unit_of(score: Score, error: MetricChoice | None) -> MetricChoice | None:
+    """Returns the error in the ranking's unit: that which was asked for, else that which the score needs."""
+    return error if error is None else replace(error, unit=error.unit or score.error_unit)
 
 
 def _rules(
