@@ -311,6 +311,14 @@ def test_a_filter_reads_the_error_in_the_scores_unit() -> None:
     assert [row.name for row in limited.rows] == [row.name for row in filtered.rows] == ["a"]
 
 
+def test_batch_is_that_of_the_figure_that_the_score_reads() -> None:
+    wide = TimingPlan(batch=64)  # the traces have a batch of 4
+    models = [measured("a", 0.02, plan=wide), measured("b", 0.01)]
+    groups = eb.rank(models, score="latency", by="batch").groups
+    assert [(group.label, [row.name for row in group.rows]) for group in groups] == [("4", ["b"]), ("64", ["a"])]
+    assert [row.name for row in eb.rank(models, score="latency", where="batch == 64").rows] == ["a"]
+
+
 # Python and folders
 
 

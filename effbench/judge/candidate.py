@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -59,6 +59,12 @@ class Candidate:
     missing: Mapping[str, str] = field(default_factory=dict)
     source: str = "measured"
     also: Mapping[str, str] = field(default_factory=dict)
+
+    def condition(self, name: str, reads: Sequence[str] = ()) -> str | None:
+        """Returns a condition of its figures, those of the terms that a score reads first; None if unstated."""
+        first = [self.figures[term] for term in reads if term in self.figures]
+        pairs = (pair for figure in (*first, *self.figures.values()) for pair in figure.conditions)
+        return next((text for condition, text in pairs if condition == name), None)
 
 
 class Measure(NamedTuple):

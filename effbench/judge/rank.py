@@ -35,7 +35,7 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str | None, rule
     groups: list[Group] = []
     told: list[tuple[str, Note]] = []
     draws = 0
-    for label, entrants in _grouped(entered.entrants, rules.by):
+    for label, entrants in _grouped(entered.entrants, rules.by, score.reads):
         fitting, foreign, said = alike(entrants, score, rules.convention, rules.mixed)
         excluded += foreign
         if not fitting:
@@ -62,12 +62,12 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str | None, rule
     )
 
 
-def _grouped(entrants: Sequence[Entrant], by: str) -> list[tuple[str, tuple[Entrant, ...]]]:
+def _grouped(entrants: Sequence[Entrant], by: str, reads: Sequence[str]) -> list[tuple[str, tuple[Entrant, ...]]]:
     if not by:
         return [("", tuple(entrants))] if entrants else []
     found: dict[str, list[Entrant]] = {}
     for entrant in entrants:
-        found.setdefault(value_of(entrant.candidate, by), []).append(entrant)
+        found.setdefault(value_of(entrant.candidate, by, reads), []).append(entrant)
     return [(label, tuple(found[label])) for label in sorted(found, key=_natural)]
 
 
@@ -79,16 +79,15 @@ def _natural(label: str) -> tuple[bool, float, str]:
         return True, 0.0, label
 
 
-def value_of(candidate: Candidate, column: str) -> str:
-    """Returns what a column says of a model: a condition of any of its figures, or what else is known."""
+def value_of(candidate: Candidate, column: str, reads: Sequence[str] = ()) -> str:
+    """Returns what a column says of a model: a condition of its figures, first of those read, or what else is known."""
     if column == "source":
         return candidate.source
     if column in candidate.also:
         return candidate.also[column]
-    for figure in candidate.figures.values():
-        for name, text in figure.conditions:
-            if name == column:
-                return text
+    text = candidate.condition(column, reads)
+    if text is not None:
+        return text
     own = candidate.figures.get(column)
     return "not stated" if own is None else f"{own.value:g}"
 

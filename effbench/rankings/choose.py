@@ -126,7 +126,7 @@ def _ranked(records: Sequence[Known], choice: Choice) -> Ranking:
     asked = (*score.reads, *(name for name in (*reads, choice.sort.lstrip("-")) if name in known))
     qualities = tuple(dict.fromkeys(name for name in asked if name not in TERMS))
     candidates = candidates_of(records, Wanted(choice.convention, error, qualities))
-    kept, excluded, notes = _kept(candidates, condition, _in_unit_of(score, error))
+    kept, excluded, notes = _kept(candidates, condition, _in_unit_of(score, error), score.reads)
     metric = error.metric if error is not None else None
     ranking = rank_candidates(kept, score, metric, _rules(choice, error, score, kept, qualities))
     ranking = replace(ranking, excluded=(*excluded, *ranking.excluded), notes=(*notes, *ranking.notes))
@@ -183,7 +183,7 @@ def _filter(text: str, records: Sequence[Known], metrics: set[str]) -> Filter | 
 
 
 def _kept(
-    candidates: Sequence[Candidate], condition: Filter | None, error: MetricChoice | None
+    candidates: Sequence[Candidate], condition: Filter | None, error: MetricChoice | None, reads: Sequence[str]
 ) -> tuple[Sequence[Candidate], tuple[Excluded, ...], tuple[Note, ...]]:
     """Returns the candidates that meet the condition, those of which that is not known, and how many were dropped."""
     if condition is None:
@@ -191,7 +191,7 @@ def _kept(
     kept: list[Candidate] = []
     unknown: list[Excluded] = []
     for candidate in candidates:
-        known: Mapping[str, float | None] = numbers_of(candidate, condition.reads, error)
+        known: Mapping[str, float | None] = numbers_of(candidate, condition.reads, error, reads)
         answer = condition.keep(known)
         if answer:
             kept.append(candidate)

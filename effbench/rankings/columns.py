@@ -26,12 +26,14 @@ def facts_of(records: Sequence[Known]) -> dict[str, str]:
     return {**dict.fromkeys(sorted(stated), "as stated"), "batch": "samples in a call", "threads": "intra-op threads"}
 
 
-def numbers_of(candidate: Candidate, names: Sequence[str], error: MetricChoice | None) -> dict[str, float | None]:
-    """Returns what a filter reads of a candidate; None is not known."""
-    return {name: _number_of(candidate, name, error) for name in names}
+def numbers_of(
+    candidate: Candidate, names: Sequence[str], error: MetricChoice | None, reads: Sequence[str] = ()
+) -> dict[str, float | None]:
+    """Returns what a filter reads of a candidate, conditions first of what the score reads; None is not known."""
+    return {name: _number_of(candidate, name, error, reads) for name in names}
 
 
-def _number_of(candidate: Candidate, name: str, error: MetricChoice | None) -> float | None:
+def _number_of(candidate: Candidate, name: str, error: MetricChoice | None, reads: Sequence[str]) -> float | None:
     figure = candidate.figures.get(name)
     if figure is not None:
         if name != "error" or error is None:
@@ -43,8 +45,7 @@ def _number_of(candidate: Candidate, name: str, error: MetricChoice | None) -> f
         return None if isinstance(found, str) else found
     text = candidate.also.get(name)
     if text is None:
-        pairs = (pair for one in candidate.figures.values() for pair in one.conditions)
-        text = next((value for condition, value in pairs if condition == name), None)
+        text = candidate.condition(name, reads)
     return None if text is None else _number(text)
 
 
