@@ -111,8 +111,9 @@ def _scored(
     named = sorted(entrants, key=lambda one: one.candidate.name)
     terms = {term: np.array([float(_value(one, term)) for one in named]) for term in score.reads}
     order = np.asarray(score.order(terms), dtype=np.float64)
-    known = np.isfinite(order)
     passed = np.broadcast_to(True if score.gate is None else score.gate.passed(terms), order.shape)
+    # A score of 0 has an infinite logarithm and is the best or worst there is; an infinite score is undefined.
+    known = np.isfinite(order) | (passed & np.isinf(order) & np.isfinite(np.asarray(score.value(terms))))
     why = {False: f"it does not reach the score's gate, {score.gate}", True: "its score is undefined"}
     lost = [Excluded(named[place].candidate.name, why[bool(passed[place])]) for place in np.flatnonzero(~known)]
     kept = tuple(one for one, fine in zip(named, known, strict=True) if fine)

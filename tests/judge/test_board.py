@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
+from effbench.documents.rank import ranking_document
 from effbench.errors import InputError
 from effbench.judge.board import Rules
 from effbench.judge.candidate import Candidate, Figure, Measure, as_error, unit_for
 from effbench.judge.rank import rank
 from effbench.judge.ranking import Ranking
 from effbench.judge.scores import score_of
+from effbench.judge.standing import _finite
 from effbench.judge.trade import agreement, cost_and_weight, slower_above
 from effbench.judge.uncertainty import ProcessTimes, Share
 
@@ -221,6 +224,42 @@ def test_an_undefined_score_is_no_rank() -> None:
     ranking = ranked([candidate("a"), candidate("b", error=0.0)], "params / error")
     assert [row.name for row in ranking.rows] == ["a"]
     assert [item.name for item in ranking.excluded] == ["b"]
+
+
+def test_a_score_of_zero_is_a_rank() -> None:
+    # 10 ms · 0 is 0, the least there can be, 10 ms · 1/3 is not; ln 0 is in no document.
+    def model(name: str, wrong: int, n: int | None) -> Candidate:
+        value = 100 * wrong / 30
+        known = None if n is None else Share(value, n, "percent")
+        return candidate(name, error=Figure(value, unit="percent", evidence=known), latency=0.01)
+
+    for n in (30, None):
+        ranking = ranked([model("wrong", 10, n), model("perfect", 0, n), model("worse", 20, n)], "latency * error")
+        assert ranking.excluded == ()
+        assert [(row.rank, row.name) for row in ranking.rows] == [(1, "perfect"), (2, "wrong"), (3, "worse")]
+        first, second, _ = ranking.rows
+        assert (first.score, first.order, first.to_dict()["order"]) == (0.0, -math.inf, None)
+        assert second.to_dict()["order"] == pytest.approx(math.log(0.01 * 100 / 3))
+        json.dumps(ranking_document(ranking), allow_nan=False)
+        if n is not None:
+            assert first.rank_low == 1
+            assert first.p_best is not None
+            assert first.p_best > 0.99
+
+
+def test_a_score_of_zero_is_the_worst_where_higher_is_better() -> None:
+    models = [candidate("none", error=0.0, latency=0.01), candidate("some", error=50.0, latency=0.02)]
+    ranking = ranked(models, "max: error / latency")
+    assert [(row.rank, row.name, row.score) for row in ranking.rows] == [(1, "some", 2500.0), (2, "none", 0.0)]
+    assert ranking.rows[1].order == math.inf
+
+
+def test_draws_of_a_score_of_zero_are_below_all_others_and_undefined_ones_the_worst() -> None:
+    inf, nan = math.inf, math.nan
+    orders, nominal = _finite(np.array([[-inf, 2.0, nan], [-3.0, inf, 5.0]]), np.array([-inf, 1.0, 4.0]))
+    assert orders.tolist() == [[-4.0, 2.0, 6.0], [-3.0, 6.0, 5.0]]
+    assert nominal.tolist() == [-4.0, 1.0, 4.0]
+    assert _finite(np.array([[-3.0, nan]]), np.array([-3.0, -2.0]))[0].tolist() == [[-3.0, -2.0]]
 
 
 def test_netscore_reads_the_error_in_percent() -> None:
