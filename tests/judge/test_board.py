@@ -143,6 +143,16 @@ def test_the_weight_of_a_formula_is_found() -> None:
     assert found[1] == pytest.approx(10.0)
 
 
+def test_a_weight_that_ends_within_the_models_errors_is_none() -> None:
+    # ln: ln p + min(e, 5): a line up to e = 5, and at e = 9 it is ln p + 5, not ln p + 9.
+    score = score_of("params * exp(min(error, 5))")
+    params = np.array([1e6, 3e6])
+    assert cost_and_weight(score, {"params": params, "error": np.array([3.0, 9.0])}) is None
+    within = cost_and_weight(score, {"params": params, "error": np.array([3.0, 5.0])})
+    assert within is not None
+    assert within[1] == pytest.approx(1.0)
+
+
 # Time
 
 
