@@ -36,7 +36,7 @@ class Rules:
         unit: of the error; None takes the figures' own, for a quality a fraction.
         max_error: models above it are left out.
         mixed: rank together what was measured under different conditions, and say so.
-        draws: of everything uncertain; None takes 1,000.
+        draws: of everything uncertain, 200 or more; None takes 1,000.
         by: each value of this column gets a leaderboard of its own.
         shown: terms that get a column though the score does not read them.
     """

@@ -28,7 +28,7 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str | None, rule
         rules: how it is done.
 
     Raises:
-        InputError: conditions that a term of the score depends on differ, or units of the error.
+        InputError: conditions that a term of the score depends on differ, or units of the error; or too few draws.
     """
     entered = enter(candidates, score, metric, rules.unit, rules.max_error, rules.mixed)
     excluded, notes = list(entered.excluded), list(entered.notes)

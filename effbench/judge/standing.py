@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from effbench.errors import InputError
 from effbench.judge.candidate import SHARES, Figure, Measure
 from effbench.judge.entering import Entrant
 from effbench.judge.pareto import front, front_probability
+from effbench.judge.rank_intervals import FEWEST_DRAWS
 from effbench.judge.scores.kinds import Score
 from effbench.judge.terms import Floats, Terms
 from effbench.judge.uncertainty import (
@@ -50,7 +52,13 @@ class Standing:
 
 
 def draws_for(models: int, asked: int | None) -> int:
-    """Returns how many draws are made: those asked for, else 1,000 or as many as so many models leave room for."""
+    """Returns how many draws are made: those asked for, else 1,000 or as many as so many models leave room for.
+
+    Raises:
+        InputError: fewer are asked for than a 95 % interval needs.
+    """
+    if asked is not None and asked < FEWEST_DRAWS:
+        raise InputError(f"--draws {asked}: a 95 % interval of ranks needs at least {FEWEST_DRAWS}")
     return asked if asked is not None else max(1, min(DRAWS, _CELLS // max(models, 1)))
 
 

@@ -62,6 +62,15 @@ def test_the_interval_of_a_share_is_the_binomial_s() -> None:
     assert first.half_widths["error"] == pytest.approx(2.94, rel=0.08)
 
 
+@pytest.mark.parametrize("draws", [1, 199])
+def test_too_few_draws_are_refused(draws: int) -> None:
+    # 2.5 % of 200 draws are 5; of a single one every rank would look certain.
+    models = [share("a", 10.0, 400), share("b", 11.0, 400)]
+    with pytest.raises(InputError, match=f"--draws {draws}: a 95 % interval of ranks needs at least 200"):
+        ranked(models, rules=Rules(draws=draws))
+    assert ranked(models, rules=Rules(draws=200)).draws == 200
+
+
 def test_a_seed_gives_the_same_ranking_again() -> None:
     models = [share(f"m{place}", 10 + place / 4, 500) for place in range(6)]
     once, again, other = (ranked(models, rules=Rules(seed=seed)).rows for seed in (0, 0, 1))
