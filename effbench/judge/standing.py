@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,6 +77,15 @@ def drawn_terms(
         found[:, places] = _drawn(term, uncertain, terms[term][places], measure, draws, seed)
         drawn[term] = found
     return drawn
+
+
+def unknown_among(entrants: Sequence[Entrant], terms: Collection[str]) -> list[str]:
+    """Returns the names of entrants of which no figure has an interval, though those of others do in these terms."""
+    return [
+        one.candidate.name
+        for one in entrants
+        if terms and not any(_is_uncertain(one.candidate.figures[term]) for term in terms)
+    ]
 
 
 def _is_uncertain(figure: Figure) -> bool:

@@ -85,6 +85,16 @@ def test_without_intervals_none_are_made_up() -> None:
     assert "no-intervals" in {note.code for note in ranking.notes}
 
 
+def test_models_without_an_interval_among_others_are_named() -> None:
+    def said(*known: int | None) -> list[str]:
+        models = [share(f"m{place}", 10.0 + place, n) for place, n in enumerate(known)]
+        return [note.text for note in ranked(models).notes if note.code == "exact"]
+
+    assert said(100, None, 100, None) == ["no interval is known of m1, m3: taken as exact"]
+    assert said(100, *[None] * 5) == ["no interval is known of m1, m2, m3 and 2 more: taken as exact"]
+    assert said(100, 100) == said(None, None) == []
+
+
 def test_times_of_processes_give_latency_its_interval() -> None:
     times = ProcessTimes(tuple(math.log(0.010 + step * 1e-4) for step in (-2, -1, 0, 1, 2, 0)), tuple(range(6)))
     models = [candidate("a", latency=Figure(0.010, evidence=times)), candidate("b", latency=0.0101)]
