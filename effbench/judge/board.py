@@ -16,7 +16,7 @@ from effbench.judge.ranking import Group, Ranked
 from effbench.judge.scores.dead import dead_note, dead_terms
 from effbench.judge.scores.exchange import exchange_rate
 from effbench.judge.scores.kinds import Score
-from effbench.judge.standing import Standing, drawn_terms, draws_for, half_width_of, on_front, standing
+from effbench.judge.standing import Standing, drawn_terms, draws_for, half_width_of, on_front, standing, unknown_among
 from effbench.judge.terms import COSTS, Floats, Terms
 from effbench.judge.trade import Times, Trade, agreement, cost_and_weight, reigns_of, volume_of
 from effbench.judge.uncertainty import ranks
@@ -36,7 +36,7 @@ class Rules:
         unit: of the error; None takes the figures' own, for a quality a fraction.
         max_error: models above it are left out.
         mixed: rank together what was measured under different conditions, and say so.
-        draws: of everything uncertain; None takes 1,000.
+        draws: of everything uncertain, 200 or more; None takes 1,000.
         by: each value of this column gets a leaderboard of its own.
         shown: terms that get a column though the score does not read them.
     """
@@ -104,7 +104,7 @@ def board(
     )
     rows = _rows(label, entrants, columns, score, rules)
     about = _about(score, terms, measure)
-    uncertain = _certainty(len(entrants), bool(drawn), few)
+    uncertain = (*_certainty(len(entrants), bool(drawn), few), *_exact(unknown_among(entrants, drawn)))
     return Board(Group(label, rows, trade), (*about, *said, *uncertain, *_missing(rows)), draws if drawn else 0)
 
 
@@ -139,6 +139,11 @@ def _certainty(models: int, drawn: bool, few: bool) -> tuple[Note, ...]:
     else:
         text = "ranks are nominal: nothing that the score reads has a stated sample size or interval"
     return (Note("no-intervals", "", text),)
+
+
+def _exact(names: Sequence[str]) -> tuple[Note, ...]:
+    """Returns which models, among others that have intervals, are drawn without any noise."""
+    return (Note("exact", "", f"no interval is known of {listed(names)}: taken as exact"),) if names else ()
 
 
 def _times(

@@ -31,8 +31,8 @@ def draw_errors(evidence: Sequence[ErrorEvidence], draws: int, seed: int, values
 
     - `PerSample`: the bootstrap over samples. Evaluations of one data set (same digest and size) are resampled
       together, so that samples that are hard for all models cancel in differences; where samples were left out the
-      others keep their places. Evaluations without a digest are resampled on their own. Below some 30 samples
-      intervals are too short.
+      others keep their places. Evaluations without a digest are resampled on their own. Below some 30 samples,
+      and for rates of fewer than about ten errors, intervals are too short: of no errors a resample never has one.
     - `Share`: Beta(x + ½, n − x + ½) with x = value · n, what a binomial count x leaves open under Jeffreys' prior;
       unlike binomial counts drawn at x/n it has a spread at 0 and 1, and its quantiles cover (Brown, Cai and DasGupta,
       "Interval estimation for a binomial proportion", Statistical Science 16, 2001). Models are drawn independently.
@@ -40,7 +40,9 @@ def draw_errors(evidence: Sequence[ErrorEvidence], draws: int, seed: int, values
       wider than they are: intervals of ranks are then too long, never too short.
     - `Exact`: the value in every draw, log-normal where a half-width is stated.
 
-    What is drawn for a model depends on its own evidence and the seed, not on its place or on which others there are.
+    What is drawn for a model depends on its own evidence and the seed, not on its place or on which others there are,
+    but for models whose evidence is equal: the second of two equal shares or stated values has draws of its own, so
+    which one has which depends on their sequence, and on whether both are there.
 
     Args:
         values: evaluation and weights to values; None for that of the evaluation's registered metric.

@@ -28,7 +28,7 @@ def rank(candidates: Sequence[Candidate], score: Score, metric: str | None, rule
         rules: how it is done.
 
     Raises:
-        InputError: conditions that a term of the score depends on differ, or units of the error.
+        InputError: conditions that a term of the score depends on differ, or units of the error; or too few draws.
     """
     entered = enter(candidates, score, metric, rules.unit, rules.max_error, rules.mixed)
     excluded, notes = list(entered.excluded), list(entered.notes)
@@ -110,8 +110,9 @@ def _scored(
     named = sorted(entrants, key=lambda one: one.candidate.name)
     terms = {term: np.array([float(_value(one, term)) for one in named]) for term in score.reads}
     order = np.asarray(score.order(terms), dtype=np.float64)
-    known = np.isfinite(order)
     passed = np.broadcast_to(True if score.gate is None else score.gate.passed(terms), order.shape)
+    # A score of 0 has an infinite logarithm and is the best or worst there is; an infinite score is undefined.
+    known = np.isfinite(order) | (passed & np.isinf(order) & np.isfinite(np.asarray(score.value(terms))))
     why = {False: f"it does not reach the score's gate, {score.gate}", True: "its score is undefined"}
     lost = [Excluded(named[place].candidate.name, why[bool(passed[place])]) for place in np.flatnonzero(~known)]
     kept = tuple(one for one, fine in zip(named, known, strict=True) if fine)

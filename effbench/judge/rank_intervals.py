@@ -19,7 +19,7 @@ _APART = 6.0
 _WORK = 400_000_000
 """Differences that are looked at for the bounds: about 2 s; where there are more, the first draws do."""
 
-_FEWEST_DRAWS = 200
+FEWEST_DRAWS = 200
 """A 95 % point needs so many, whatever the work."""
 
 _CELLS = 4_000_000
@@ -183,7 +183,7 @@ def _sizes(gap: Floats, error: Floats) -> Floats:
 
 
 def _draws_used(count: int, pairs: int) -> int:
-    return min(count, max(_FEWEST_DRAWS, _WORK // max(pairs, 1)))
+    return min(count, max(FEWEST_DRAWS, _WORK // max(pairs, 1)))
 
 
 def _bounds(

@@ -35,7 +35,8 @@ class Ranked:
         half_widths: of the 95 % intervals, in the term's unit.
         missing: why a term that is shown has no figure.
         score: infinite where it overflows.
-        order: what the rows are sorted by, lower is better: the score's logarithm, or minus it.
+        order: what the rows are sorted by, lower is better: the score's logarithm, or minus it; infinite for
+            a score of 0.
         rank_low, rank_high: 95 % interval of its rank. p_best: the probability that it is the best.
         tie: rows that share this number cannot be told apart; None where nothing has an interval.
         front: whether no other row is better in one term that the score reads and as good in the others.
@@ -67,7 +68,7 @@ class Ranked:
     conditions: Conditions = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the row as plain data, keys with their units; a score that overflowed is None, its order is not."""
+        """Returns the row as plain data, keys with their units; None for a score that overflowed, and for ln 0."""
         figures = {KEYS.get(term, term): value for term, value in self.figures.items()}
         widths = {f"{KEYS.get(term, term)}_half_width": width for term, width in self.half_widths.items()}
         return {
@@ -81,7 +82,7 @@ class Ranked:
             **figures,
             **widths,
             "score": self.score if math.isfinite(self.score) else None,
-            "order": self.order,
+            "order": self.order if math.isfinite(self.order) else None,
             "source": self.source,
             "front": self.front,
             "p_front": self.p_front,

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from effbench.errors import InputError
 from effbench.judge.candidate import SHARES, Figure, Measure
 from effbench.judge.entering import Entrant
 from effbench.judge.pareto import front, front_probability
+from effbench.judge.rank_intervals import FEWEST_DRAWS
 from effbench.judge.scores.kinds import Score
 from effbench.judge.terms import Floats, Terms
-from effbench.judge.uncertainty import ProcessTimes, draw_errors, draw_times, has_spread, rank_intervals, tie_groups
+from effbench.judge.uncertainty import (
+    ProcessTimes,
+    RankIntervals,
+    draw_errors,
+    draw_times,
+    has_spread,
+    rank_intervals,
+    ranks,
+    tie_groups,
+)
 from effbench.records.evaluation import Direction
 from effbench.stats import TYPICAL_TRIMMED, typical
 
@@ -41,7 +52,13 @@ class Standing:
 
 
 def draws_for(models: int, asked: int | None) -> int:
-    """Returns how many draws are made: those asked for, else 1,000 or as many as so many models leave room for."""
+    """Returns how many draws are made: those asked for, else 1,000 or as many as so many models leave room for.
+
+    Raises:
+        InputError: fewer are asked for than a 95 % interval needs.
+    """
+    if asked is not None and asked < FEWEST_DRAWS:
+        raise InputError(f"--draws {asked}: a 95 % interval of ranks needs at least {FEWEST_DRAWS}")
     return asked if asked is not None else max(1, min(DRAWS, _CELLS // max(models, 1)))
 
 
@@ -60,6 +77,15 @@ def drawn_terms(
         found[:, places] = _drawn(term, uncertain, terms[term][places], measure, draws, seed)
         drawn[term] = found
     return drawn
+
+
+def unknown_among(entrants: Sequence[Entrant], terms: Collection[str]) -> list[str]:
+    """Returns the names of entrants of which no figure has an interval, though those of others do in these terms."""
+    return [
+        one.candidate.name
+        for one in entrants
+        if terms and not any(_is_uncertain(one.candidate.figures[term]) for term in terms)
+    ]
 
 
 def _is_uncertain(figure: Figure) -> bool:
@@ -122,13 +148,13 @@ def standing(
     """
     shape = next(iter(drawn.values())).shape
     whole = {term: drawn.get(term, np.broadcast_to(values, shape)) for term, values in terms.items()}
-    orders = _finite(score.order(_gated_by_nominal(score, whole, terms)))
-    found = rank_intervals(orders, nominal=nominal)
+    orders, placed = _finite(np.asarray(score.order(_gated_by_nominal(score, whole, terms))), nominal)
+    found = _intervals(orders, placed, np.isfinite(nominal))
     return Standing(
         rank_low=np.asarray(found.low),
         rank_high=np.asarray(found.high),
         p_best=np.asarray(found.best),
-        tie=np.asarray(tie_groups(orders, nominal, intervals=found)),
+        tie=np.asarray(tie_groups(orders, placed, intervals=found)),
         p_front=_front_shares(whole, senses, shape[1]),
         half_widths={term: _half_width(values) for term, values in drawn.items()},
     )
@@ -142,10 +168,32 @@ def _gated_by_nominal(score: Score, whole: Terms, terms: Terms) -> Terms:
     return {**whole, term: np.broadcast_to(terms[term], np.shape(whole[term]))}
 
 
-def _finite(orders: Floats) -> Floats:
-    """Returns the orders with draws in which a score is undefined as bad as the worst of the others."""
-    known = np.isfinite(orders)
-    return orders if known.all() else np.where(known, orders, orders[known].max(initial=0.0))
+def _finite(orders: Floats, nominal: Floats) -> tuple[Floats, Floats]:
+    """Returns draws and nominal orders, all of them finite.
+
+    The logarithm of 0, the best score where lower is better, is put below all others and its negative above all; only
+    NaN is undefined, and as bad as the worst of the others.
+    """
+    every = (orders, nominal)
+    if all(np.isfinite(values).all() for values in every):
+        return orders, nominal
+    known = np.concatenate([values[np.isfinite(values)] for values in every])
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    above = high + 1 if any(np.isposinf(values).any() for values in every) else high
+    first, second = (np.nan_to_num(values, nan=above, posinf=above, neginf=low - 1) for values in every)
+    return first, second
+
+
+def _intervals(orders: Floats, placed: Floats, finite: NDArray[np.bool_]) -> RankIntervals:
+    """Returns the intervals of ranks, each with the nominal rank in it.
+
+    A nominal order that is infinite says nothing of distances: the median of its draws stands for it.
+    """
+    if finite.all():
+        return rank_intervals(orders, nominal=placed)
+    found = rank_intervals(orders, nominal=np.where(finite, placed, np.median(orders, axis=0)))
+    own = ranks(placed)
+    return replace(found, low=np.minimum(found.low, own), high=np.maximum(found.high, own))
 
 
 def on_front(terms: Terms, senses: Mapping[str, Direction]) -> NDArray[np.bool_]:

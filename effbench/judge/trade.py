@@ -115,8 +115,8 @@ def _axis(term: str, values: Floats, sense: Direction, unit: str) -> _Axis:
 def cost_and_weight(score: Score, terms: Terms) -> tuple[Floats, float] | None:
     """Returns (the order without its error, what one unit of error adds to it); None where that is not constant.
 
-    A registered score says its slope. A formula is asked: its order at errors of 0, 1 and 2 must lie on lines of one
-    slope.
+    A registered score says its slope. A formula is asked: its order at errors of 0, 1 and 2 and at the models' own must
+    lie on lines of one slope.
     """
     if "error" not in score.reads or score.gate is not None:
         return None
@@ -128,6 +128,8 @@ def cost_and_weight(score: Score, terms: Terms) -> tuple[Floats, float] | None:
         slopes = np.concatenate([at[1] - at[0], at[2] - at[1]])
         slope = float(np.median(slopes)) if len(slopes) else 0.0
         if not np.allclose(slopes, slope, rtol=1e-9, atol=1e-9):
+            return None
+        if not np.allclose(score.order(terms), at[0] + slope * terms["error"], rtol=1e-9, atol=1e-9):
             return None
     return (at[0], slope) if slope > 0 else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
+from effbench.documents.rank import ranking_document
 from effbench.errors import InputError
 from effbench.judge.board import Rules
 from effbench.judge.candidate import Candidate, Figure, Measure, as_error, unit_for
 from effbench.judge.rank import rank
 from effbench.judge.ranking import Ranking
 from effbench.judge.scores import score_of
+from effbench.judge.standing import _finite
 from effbench.judge.trade import agreement, cost_and_weight, slower_above
 from effbench.judge.uncertainty import ProcessTimes, Share
 
@@ -59,6 +62,15 @@ def test_the_interval_of_a_share_is_the_binomial_s() -> None:
     assert first.half_widths["error"] == pytest.approx(2.94, rel=0.08)
 
 
+@pytest.mark.parametrize("draws", [1, 199])
+def test_too_few_draws_are_refused(draws: int) -> None:
+    # 2.5 % of 200 draws are 5; of a single one every rank would look certain.
+    models = [share("a", 10.0, 400), share("b", 11.0, 400)]
+    with pytest.raises(InputError, match=f"--draws {draws}: a 95 % interval of ranks needs at least 200"):
+        ranked(models, rules=Rules(draws=draws))
+    assert ranked(models, rules=Rules(draws=200)).draws == 200
+
+
 def test_a_seed_gives_the_same_ranking_again() -> None:
     models = [share(f"m{place}", 10 + place / 4, 500) for place in range(6)]
     once, again, other = (ranked(models, rules=Rules(seed=seed)).rows for seed in (0, 0, 1))
@@ -71,6 +83,16 @@ def test_without_intervals_none_are_made_up() -> None:
     assert {(row.rank_low, row.p_best, row.tie, row.p_front) for row in ranking.rows} == {(None, None, None, None)}
     assert ranking.draws == 0
     assert "no-intervals" in {note.code for note in ranking.notes}
+
+
+def test_models_without_an_interval_among_others_are_named() -> None:
+    def said(*known: int | None) -> list[str]:
+        models = [share(f"m{place}", 10.0 + place, n) for place, n in enumerate(known)]
+        return [note.text for note in ranked(models).notes if note.code == "exact"]
+
+    assert said(100, None, 100, None) == ["no interval is known of m1, m3: taken as exact"]
+    assert said(100, *[None] * 5) == ["no interval is known of m1, m2, m3 and 2 more: taken as exact"]
+    assert said(100, 100) == said(None, None) == []
 
 
 def test_times_of_processes_give_latency_its_interval() -> None:
@@ -138,6 +160,16 @@ def test_the_weight_of_a_formula_is_found() -> None:
     assert found is not None
     assert found[0] == pytest.approx(0.5 * np.log(terms["params"]))
     assert found[1] == pytest.approx(10.0)
+
+
+def test_a_weight_that_ends_within_the_models_errors_is_none() -> None:
+    # ln: ln p + min(e, 5): a line up to e = 5, and at e = 9 it is ln p + 5, not ln p + 9.
+    score = score_of("params * exp(min(error, 5))")
+    params = np.array([1e6, 3e6])
+    assert cost_and_weight(score, {"params": params, "error": np.array([3.0, 9.0])}) is None
+    within = cost_and_weight(score, {"params": params, "error": np.array([3.0, 5.0])})
+    assert within is not None
+    assert within[1] == pytest.approx(1.0)
 
 
 # Time
@@ -221,6 +253,42 @@ def test_an_undefined_score_is_no_rank() -> None:
     ranking = ranked([candidate("a"), candidate("b", error=0.0)], "params / error")
     assert [row.name for row in ranking.rows] == ["a"]
     assert [item.name for item in ranking.excluded] == ["b"]
+
+
+def test_a_score_of_zero_is_a_rank() -> None:
+    # 10 ms · 0 is 0, the least there can be, 10 ms · 1/3 is not; ln 0 is in no document.
+    def model(name: str, wrong: int, n: int | None) -> Candidate:
+        value = 100 * wrong / 30
+        known = None if n is None else Share(value, n, "percent")
+        return candidate(name, error=Figure(value, unit="percent", evidence=known), latency=0.01)
+
+    for n in (30, None):
+        ranking = ranked([model("wrong", 10, n), model("perfect", 0, n), model("worse", 20, n)], "latency * error")
+        assert ranking.excluded == ()
+        assert [(row.rank, row.name) for row in ranking.rows] == [(1, "perfect"), (2, "wrong"), (3, "worse")]
+        first, second, _ = ranking.rows
+        assert (first.score, first.order, first.to_dict()["order"]) == (0.0, -math.inf, None)
+        assert second.to_dict()["order"] == pytest.approx(math.log(0.01 * 100 / 3))
+        json.dumps(ranking_document(ranking), allow_nan=False)
+        if n is not None:
+            assert first.rank_low == 1
+            assert first.p_best is not None
+            assert first.p_best > 0.99
+
+
+def test_a_score_of_zero_is_the_worst_where_higher_is_better() -> None:
+    models = [candidate("none", error=0.0, latency=0.01), candidate("some", error=50.0, latency=0.02)]
+    ranking = ranked(models, "max: error / latency")
+    assert [(row.rank, row.name, row.score) for row in ranking.rows] == [(1, "some", 2500.0), (2, "none", 0.0)]
+    assert ranking.rows[1].order == math.inf
+
+
+def test_draws_of_a_score_of_zero_are_below_all_others_and_undefined_ones_the_worst() -> None:
+    inf, nan = math.inf, math.nan
+    orders, nominal = _finite(np.array([[-inf, 2.0, nan], [-3.0, inf, 5.0]]), np.array([-inf, 1.0, 4.0]))
+    assert orders.tolist() == [[-4.0, 2.0, 6.0], [-3.0, 6.0, 5.0]]
+    assert nominal.tolist() == [-4.0, 1.0, 4.0]
+    assert _finite(np.array([[-3.0, nan]]), np.array([-3.0, -2.0]))[0].tolist() == [[-3.0, -2.0]]
 
 
 def test_netscore_reads_the_error_in_percent() -> None:

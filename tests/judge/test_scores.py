@@ -436,6 +436,15 @@ def test_netscore_trades_at_the_median_and_says_so() -> None:
     )
 
 
+def test_at_a_median_error_of_0_the_rate_asks_for_no_error_below_it() -> None:
+    # ln: ln p + e + e^1.5, which is undefined below 0 and has the slope 1 there: a doubling of p is worth ln 2.
+    terms = terms_of(params=[1e6, 2e6, 9e6], error=[0.0, 0.0, 1e-3])
+    found = rates(score_of("params * exp(error + error**1.5)"), terms)
+    assert found["params", "error"] == pytest.approx(-math.log(2), rel=1e-3)
+    smooth = rates(score_of("params * (1 + error)"), terms_of(params=[1e6, 2e6, 9e6], error=[0.0, 0.0, 10.0]))
+    assert smooth["params", "error"] == pytest.approx(-math.log(2), rel=1e-5)
+
+
 def test_a_formula_has_the_rate_that_its_slopes_give() -> None:
     # ln: ½·ln p + ln t + 10·e: a doubling of p is worth ½·ln 2 / 10, one of t twice that
     terms = terms_of(params=[1e6, 2e6, 9e6], latency=[0.01, 0.02, 0.03], error=[0.1, 0.2, 0.4])

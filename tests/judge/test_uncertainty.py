@@ -147,6 +147,16 @@ def test_draws_do_not_depend_on_the_other_models() -> None:
     assert (draw_errors(evidence, 50, 8, mean)[:, 0] != found[:, 0]).any()
 
 
+def test_of_equal_evidence_the_second_has_draws_of_its_own() -> None:
+    one, both = draw_errors([Share(0.2, 100)], 50, 7), draw_errors([Share(0.2, 100), Share(0.2, 100)], 50, 7)
+    assert (both[:, 0] == one[:, 0]).all()
+    assert (both[:, 1] != one[:, 0]).any()
+
+
+def test_a_bootstrap_of_no_errors_has_no_spread() -> None:
+    assert (draw_errors([measured([0] * 40)], 50, 7, mean) == 0).all()
+
+
 # Times
 
 
