@@ -19,6 +19,7 @@ from effbench.measure.machine.counters import nvml_energy, rapl
 from effbench.measure.machine.energy import Counter, measure_energy
 from effbench.measure.machine.nvml import open_nvml
 from effbench.measure.timing.candidates import ROUNDS, Confirmed, confirmed
+from effbench.measure.timing.patience import Patience
 from effbench.measure.timing.throughput import Measured, best_batch, host_limit_bytes
 from effbench.records import Energy, NoEnergy, Note, Peaks, Record, StopRule, Timing, TimingPlan
 from effbench.records.timing import INTERRUPTED
@@ -149,8 +150,8 @@ def _with_extras(done: Done, wanted: Wanted, say: Say) -> Done:
 def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -> Confirmed:
     """Returns a model's batch of the highest throughput within the memory that is free: searched, then confirmed.
 
-    What was measured while something disturbed it is measured once more: of the search the better of the two is kept,
-    of the rounds that confirm it the second.
+    What was measured while something disturbed it is measured once more, while that helps: of the search the better of
+    the two is kept, of the rounds that confirm it the second.
 
     Raises:
         InputError: its inputs cannot be repeated.
@@ -159,16 +160,26 @@ def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -
     measured = Measured(lambda plan: replace(worker, plan=plan, memory="marks"), worker.plan, limit)
     watch = watch_here([worker.plan])[0]
 
+    patience = Patience()
+
+    def watched(batch: int) -> tuple[float, bool]:
+        watch.restart()
+        return measured(batch), bool(watch().tainted)
+
+    def taken(batch: int) -> list[float]:
+        reached, tainted = watched(batch)
+        if not patience.wants_again(tainted):
+            return [reached]
+        second, tainted = watched(batch)
+        patience.saw_again(tainted)
+        return [reached, second]
+
     def told(batch: int) -> float:
         say(f"{worker.name}: trying batch {batch}")
-        watch.restart()
-        reached = measured(batch)
-        return max(reached, measured(batch)) if watch().tainted else reached
+        return max(taken(batch))
 
     def again(batch: int) -> float:
-        watch.restart()
-        reached = measured(batch)
-        return measured(batch) if watch().tainted else reached
+        return taken(batch)[-1]
 
     def in_rounds(number: int, batches: Sequence[int]) -> None:
         say(f"{worker.name}: batches {', '.join(map(str, batches))} again, round {number + 1} of {ROUNDS}")

@@ -14,6 +14,7 @@ from statistics import median
 
 from effbench.errors import InputError, Interrupted
 from effbench.measure.timing.entrant import Entrant, Now
+from effbench.measure.timing.patience import Patience
 from effbench.measure.timing.rounds import Interference, Round, RoundPlan, late_to_warm, one_round
 from effbench.records.note import Note
 from effbench.records.timing import INTERRUPTED, ProcessRun, StopRule, Timing
@@ -24,10 +25,6 @@ _PILOT_CALLS = 100
 
 _ROUNDS_IN_BUDGET = 2
 """The budget holds so many times the fewest rounds: a slow model gets fewer calls per round instead of fewer rounds."""
-
-_MOST_IN_VAIN = 2
-"""After so many rounds in a row that were disturbed the second time too, disturbed ones are taken as they are: that is
-what the machine is like, and running them again costs half of all rounds."""
 
 _UNSTEADY = 0.2
 """Share of processes that may look unsteady by chance: a trend is looked for in each at 5 %."""
@@ -115,7 +112,7 @@ def _take_rounds(
     interference: Interference | None,
 ) -> None:
     """Adds rounds to the rows until all are settled, dead, or the budget is spent."""
-    spent_s, next_s, in_vain = 0.0, 0.0, 0
+    spent_s, next_s, patience = 0.0, 0.0, Patience()
     for number in range(rule.max_rounds):
         living = [row for row in rows if row.died is None]
         if not living or spent_s + next_s >= rule.budget_s or _is_settled(rows, rule):
@@ -123,15 +120,13 @@ def _take_rounds(
         notes: tuple[Note, ...] = ()
         seen = one_round(*_asked(living, number, rule, spent_s), chance, now, interference)
         spent_s += seen.spent_s
-        if not seen.disturbance.tainted:
-            in_vain = 0
-        elif in_vain < _MOST_IN_VAIN and spent_s + seen.spent_s < rule.budget_s:
+        if patience.wants_again(bool(seen.disturbance.tainted)) and spent_s + seen.spent_s < rule.budget_s:
             _mark_dead(living, seen)
             notes = _run_again(number, seen)
             living = [row for row in living if row.died is None]
             seen = one_round(*_asked(living, number, rule, spent_s), chance, now, interference)
             spent_s += seen.spent_s
-            in_vain = in_vain + 1 if seen.disturbance.tainted else 0
+            patience.saw_again(bool(seen.disturbance.tainted))
         _keep(living, seen, notes)
         next_s = seen.warmup_s + sum(run.samples_s[-1] for run in seen.runs if run)
         if on_round:
