@@ -205,7 +205,7 @@ def _costs(
         known = {**errors.get(spec or entrant.name, {}), **errors.get(entrant.name, {})}
         if isinstance(look, Died):
             made.append(Contender(entrant.name, spec, None, known, None))
-            notes.append(Note(_NO_COST, entrant.name, str(look)))
+            notes.append(Note(_NO_COST, entrant.name, str(look).removeprefix(f"{entrant.name}: ")))
             continue
         profile = Profile(entrant.name, spec, look.trace, convention)
         assert profile.counts

@@ -10,14 +10,21 @@ from typing import Any, NamedTuple
 
 from effbench.errors import InputError
 from effbench.judge.comparable import Conditions
+from effbench.metrics import metrics
 from effbench.records import Note
 from effbench.records.evaluation import Direction
 
 SHARES: Mapping[str, int] = {"fraction": 0, "percent": 2}
 """Units that are turned into each other by moving the decimal point so many places."""
 
-EVERY_QUALITY = frozenset({"accuracy", "precision", "recall", "f1", "top1", "top5"})
-"""Names of stated figures that say a quality; a measured one says so itself."""
+EVERY_QUALITY = frozenset(
+    {"accuracy", "acc", "precision", "recall", "f1", "top1", "top5", "map", "ap", "miou", "iou", "dice", "auc", "auroc"}
+    | {"psnr", "ssim"}
+)
+"""Names of stated figures that say a quality, in lower case; a measured one says so itself."""
+
+ERROR_WORDS = ("err", "loss", "mse", "mae", "distance", "wer", "cer", "perplexity")
+"""What a name holds that says an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,12 @@ class Measure(NamedTuple):
         return self.direction == "higher" and self.unit in SHARES
 
     @property
+    def is_part(self) -> bool:
+        """Returns whether it is known to be a part of a whole; a word error rate, for one, may be above 100 %."""
+        known = metrics.find(self.metric)
+        return known is not None and known.unit in SHARES
+
+    @property
     def label(self) -> str:
         """Returns how formulas write it: "pixel_error", "(1 − accuracy)", "(100 − accuracy)"."""
         if not self.flipped:
@@ -112,13 +125,13 @@ def as_error(figure: Figure, measure: Measure) -> float | str:
     value, unit = figure.value, figure.unit
     if not (math.isfinite(value) and value >= 0):
         return f"its {measure.metric} is {value}: a number from 0 up is needed"
-    if not measure.flipped:
-        return value if unit == measure.unit else _moved(value, SHARES[measure.unit] - SHARES[unit])
+    if measure.unit not in SHARES:
+        return value
     whole = float(10 ** SHARES[measure.unit])
     share = _moved(value, SHARES[measure.unit] - SHARES[unit])
-    if share > whole:
+    if share > whole and (measure.flipped or measure.is_part):
         return f"its {measure.metric} of {value} is more than all, in {unit}: check its unit"
-    return whole - share
+    return whole - share if measure.flipped else share
 
 
 def convertible(unit: str, measure: Measure) -> bool:

@@ -73,7 +73,7 @@ def explain(trace: Trace, counts: Counts, layer: str | None = None) -> Explanati
     """
     paths = [node.path for node in trace.tree]
     if layer is not None and layer not in paths:
-        raise UnknownName("layer", layer, paths)
+        raise UnknownName("layer", layer, filter(None, paths))  # the model itself has no name
     shown = [node for node in trace.tree if layer is None or node.path == layer or node.path.startswith(f"{layer}.")]
     return Explanation(
         _section(_param_lines(shown, trace)),

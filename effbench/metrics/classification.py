@@ -201,8 +201,13 @@ def _add(
     needs = _NEEDS_LABELS if top == 1 else _NEEDS_SCORES
     table = confusion if per_sample is _answers else None
     keep, check = (NUM_CLASSES, *more), _check(name, top)
-    entry = Metric(name, "fraction", direction, about, needs, per_sample, aggregate, check, keep, table, error)
-    metrics.add(name, entry)
+    whole_samples = not more  # what takes an average over classes is a ratio of counts
+    metrics.add(
+        name,
+        Metric(
+            name, "fraction", direction, about, needs, per_sample, aggregate, check, keep, table, error, whole_samples
+        ),
+    )
 
 
 _ONE = "share of samples whose right label has the best score"

@@ -87,6 +87,7 @@ class Metric:
         settings: what else the value depends on.
         table: (statistics, settings) to a matrix that says more than the value does.
         error: the registered metric that is 1 minus this one.
+        binomial: each sample counts whole or not at all, so that a value stated of n samples has a binomial spread.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Metric:
     settings: tuple[Setting, ...] = ()
     table: Table | None = None
     error: str = ""
+    binomial: bool = False
 
     def __post_init__(self) -> None:
         """Raises InputError for a metric without unit, or whose better direction is not said."""

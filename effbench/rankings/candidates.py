@@ -19,6 +19,11 @@ from effbench.units import Unit, parse_cost, unit_of
 DESCRIBED = {"input": ("cost", "speed"), "data": ("error",)}
 """Conditions that a document states by these names and that its figures depend on; what else it states describes."""
 
+_NAMES = {"batch": "batch of the cost"}
+"""A trace counts its own batch, a document one sample; neither is the batch that was timed."""
+
+_NOT_PROFILED = "not profiled: effbench profile SPEC --record DIR adds what it costs"
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -74,8 +79,11 @@ def candidates_of(records: Sequence[Known], wanted: Wanted) -> tuple[Candidate, 
 
 def _candidate(known: Known, convention: str, metrics: Metrics, speeds: Speeds, shared: dict[int, _Found]) -> Candidate:
     costs, published = known.costs, known.view.published
-    if costs is None:
-        found = _published_costs(published or Published())
+    if costs is None and published is None:
+        found = _Found(missing=dict.fromkeys(("params", "macs", "flops"), _NOT_PROFILED))
+    elif costs is None:
+        assert published is not None
+        found = _published_costs(published)
     else:  # many records share few traces
         if id(costs) not in shared:
             shared[id(costs)] = _trace_costs(costs, convention)
@@ -90,7 +98,7 @@ def _candidate(known: Known, convention: str, metrics: Metrics, speeds: Speeds, 
             missing[term] = figure
         else:
             figures[term] = figure if term == "error" else _with_unit(term, figure)
-    source = "measured" if costs is not None else "published"
+    source = "published" if costs is None and published is not None else "measured"
     return Candidate(known.view.name, figures, missing, source, _also(known.view))
 
 
@@ -121,7 +129,7 @@ def _inputs(costs: Costs) -> Conditions:
 def _trace_costs(costs: Costs | InputError, convention: str) -> _Found:
     if isinstance(costs, InputError):
         return _Found({}, dict.fromkeys(("params", "macs", "flops"), str(costs)))
-    conditions = tuple([(name, costs[name]) for name in ("batch", "input") if costs[name]])
+    conditions = tuple([(_NAMES.get(name, name), costs[name]) for name in ("batch", "input") if costs[name]])
     found = _Found({"params": Figure(costs["params"])}, inputs=_inputs(costs))
     for term in ("macs", "flops"):
         if costs[term] is None:
@@ -146,7 +154,8 @@ def _published_costs(published: Published) -> _Found:
         found.missing.update(flops=flops, macs=flops)
         return found
     assert published.cost is not None
-    conditions = (("convention", published.cost.convention), *stated_conditions(published, "cost"))
+    one_sample = (("convention", published.cost.convention), (_NAMES["batch"], "1"))
+    conditions = (*one_sample, *stated_conditions(published, "cost"))
     found.figures["flops"] = Figure(flops, conditions, source="published")
     found.figures["macs"] = Figure(flops // 2 if flops % 2 == 0 else flops / 2, conditions, source="published")
     return found

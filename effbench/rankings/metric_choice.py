@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from effbench.errors import InputError
-from effbench.judge.candidate import EVERY_QUALITY, Figure
+from effbench.judge.candidate import ERROR_WORDS, EVERY_QUALITY, Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.uncertainty import PerSample, stated_error
 from effbench.records import Direction, ErrorFigure, Note
@@ -74,7 +74,29 @@ def direction_of(metric: str, unit: str) -> Direction:
     known = metrics.find(metric)
     if known is not None and (known.unit == unit or {known.unit, unit} <= {"fraction", "percent"}):
         return known.direction
-    return "higher" if metric in EVERY_QUALITY or unit == "dB" else "lower"
+    return "higher" if unit == "dB" or _says_quality(metric) else "lower"
+
+
+def _says_quality(metric: str) -> bool:
+    name = metric.lower()
+    return name in EVERY_QUALITY or name.endswith(("_acc", "_accuracy"))
+
+
+def _doubt(metric: str, unit: str) -> tuple[Note, ...]:
+    """Returns what a reader is told of a stated figure whose name does not say which values are better."""
+    from effbench.metrics import metrics
+
+    name = metric.lower()
+    if (
+        unit == "dB"
+        or metrics.find(metric) is not None
+        or _says_quality(metric)
+        or any(word in name for word in ERROR_WORDS)
+    ):
+        return ()
+    return (
+        Note("direction", metric, f"{metric} is no metric that effbench knows: taken as an error, lower is better"),
+    )
 
 
 def names_of(view: RecordView) -> set[str]:
@@ -113,12 +135,19 @@ def _stated(view: RecordView, metric: str) -> Figure | None:
         conditions = () if data is None else (("data", str(data)),)
     if figure is None:
         return None
-    return Figure(figure.value, conditions, figure.unit, direction_of(metric, figure.unit), source, _evidence(figure))
+    direction, evidence = direction_of(metric, figure.unit), _evidence(metric, figure)
+    return Figure(figure.value, conditions, figure.unit, direction, source, evidence, _doubt(metric, figure.unit))
 
 
-def _evidence(figure: ErrorFigure) -> object:
-    """Returns what a stated figure is evidence of; None where its value is impossible, which is told elsewhere."""
-    if figure.n is None:
+def _evidence(metric: str, figure: ErrorFigure) -> object:
+    """Returns what a stated figure is evidence of: None for one that is no share of n samples, such as an F1.
+
+    None too where its value is impossible, which is told elsewhere.
+    """
+    from effbench.metrics import metrics
+
+    known = metrics.find(metric)
+    if figure.n is None or not (known.binomial if known is not None else not _says_quality(metric)):
         return None
     try:
         return stated_error(figure)

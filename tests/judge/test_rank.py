@@ -320,7 +320,7 @@ COST = CostFigure(1.0, "GFLOP", "macs")
         (published("x", COST, params=0), "no parameters or FLOPs: the score would be 0"),
         (published("x", CostFigure(0, "FLOP", "macs")), "no parameters or FLOPs: the score would be 0"),
         (Stored(Record("x", published=Published(params=1, cost=COST)), None), "no pixel_error"),
-        (Stored(Record("x", errors={"pixel_error": pixels(1)}), None), "no FLOPs published"),
+        (Stored(Record("x", errors={"pixel_error": pixels(1)}), None), "not profiled: effbench profile SPEC --record"),
         (published("x", CostFigure(1.5, "FLOP", "macs")), "1.5 FLOP is not a whole number of FLOPs: check its unit"),
         (published("x", CostFigure(1.5, "GOP", "macs")), "unknown unit 'GOP': use one of "),
         (published("x", CostFigure(-1.0, "GMAC", "macs")), "-1.0 GMAC is not a cost"),

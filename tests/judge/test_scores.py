@@ -556,12 +556,12 @@ def test_a_fraction_does_not_matter_and_the_weight_that_would_is_named() -> None
     assert error.matters_at == pytest.approx(math.log(2) / 0.1)
     assert error.balances_at == pytest.approx(math.log(32) / 0.3)
     assert dead_note(error, "(1 − top1)").text == (
-        "(1 − top1) does not matter: Spearman 1 with the order without it, 4 models; from best to worst it changes the "
+        "does not matter: Spearman 1 with the order without it, 4 models; from best to worst it changes the "
         "score by a factor of 1.35, cost by 32; it begins to matter (Spearman 0.99) at k = 6.931 and spreads as widely "
         "as cost at k = 11.55"
     )
     assert dead["params"].constant
-    assert dead_note(dead["params"]).text == "params does not matter: all 4 models have the same"
+    assert dead_note(dead["params"]).text == "does not matter: all 4 models have the same"
     at_once = score_of(f"params_flops_exp:k={error.matters_at}")
     assert "error" not in {item.term for item in dead_terms(at_once, terms)}
     # Asked at another k, the answer is the same.
@@ -582,7 +582,7 @@ def test_an_error_that_swaps_neighbours_of_one_cost_still_hardly_matters() -> No
     assert error.spearman is not None
     assert error.spearman < 0.99
     assert dead_note(error).text.startswith(
-        "error hardly matters; from best to worst it changes the score by a factor of 1.11"
+        "hardly matters; from best to worst it changes the score by a factor of 1.11"
     )
 
 
@@ -606,7 +606,7 @@ def test_terms_of_formulas_and_models_without_a_score_are_judged_too() -> None:
     terms = terms_of(latency=[1.0, 2.0, 3.0, 4.0], energy=[1e-9, 3e-9, 2e-9, 1e-9])
     (dead,) = dead_terms(score_of("latency + energy"), terms)
     assert (dead.term, dead.spearman, dead.parameter, dead.matters_at) == ("energy", 1.0, "", None)
-    assert dead_note(dead).text == "energy does not matter: Spearman 1 with the order without it, 4 models"
+    assert dead_note(dead).text == "does not matter: Spearman 1 with the order without it, 4 models"
     gated = terms_of(latency=[1.0, 2.0, 3.0, 4.0], error=[0.1, 0.1, 0.1, 0.9])
     (error,) = dead_terms(score_of("mlperf:max_error=0.5"), gated)
     assert (error.term, error.models, error.constant) == ("error", 3, True)

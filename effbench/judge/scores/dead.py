@@ -189,13 +189,13 @@ def dead_note(dead: DeadTerm, error_name: str = "error") -> Note:
     name = error_name if dead.term == "error" else dead.term
     code = "dead-term"
     if dead.constant:
-        return Note(code, name, f"{name} does not matter: all {dead.models} models have the same")
+        return Note(code, name, f"does not matter: all {dead.models} models have the same")
     parts = []
     if dead.spearman is not None and dead.spearman > LEVEL:
         rank = f"Spearman {_shown(dead.spearman)} with the order without it, {dead.models:,} models"
-        parts.append(f"{name} does not matter: {rank}")
+        parts.append(f"does not matter: {rank}")
     else:
-        parts.append(f"{name} hardly matters")
+        parts.append("hardly matters")
     if dead.factor is not None and dead.factor_of_rest is not None:
         parts.append(
             f"from best to worst it changes the score by a factor of {dead.factor:.3g}, "
