@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from effbench.documents.common import Document
 from effbench.errors import InputError
+from effbench.metrics import metrics
 from effbench.metrics.values import table_of, value_of, values_of
 from effbench.records import SCHEMA, Evaluation, Note
 
@@ -84,7 +85,10 @@ def _notes(found: Evaluated) -> Iterator[Note]:
     """Returns the notes of all metrics, and which have no spread."""
     for one in found.evaluations:
         yield from one.notes
-    alike = [one.metric for one in found.evaluations if one.n > 1 and _alike(one)]
+    # A share has a spread all the same: that of the errors it did not happen to make.
+    alike = [
+        one.metric for one in found.evaluations if one.n > 1 and _alike(one) and not metrics.get(one.metric).binomial
+    ]
     if alike:
         text = "all samples count the same, so resampling shows no spread: an interval without width is no certainty"
         yield Note("no-spread", ", ".join(dict.fromkeys(alike)), text)

@@ -31,8 +31,10 @@ def draw_errors(evidence: Sequence[ErrorEvidence], draws: int, seed: int, values
 
     - `PerSample`: the bootstrap over samples. Evaluations of one data set (same digest and size) are resampled
       together, so that samples that are hard for all models cancel in differences; where samples were left out the
-      others keep their places. Evaluations without a digest are resampled on their own. Below some 30 samples,
-      and for rates of fewer than about ten errors, intervals are too short: of no errors a resample never has one.
+      others keep their places. Evaluations without a digest are resampled on their own. Where each sample counts
+      whole or not at all (`Metric.binomial`), Gamma(½) further samples of either kind are added to each draw, Jeffreys'
+      prior: of no errors a resample alone never has one. Of other metrics, below some 30 samples intervals are too
+      short.
     - `Share`: Beta(x + ½, n − x + ½) with x = value · n, what a binomial count x leaves open under Jeffreys' prior;
       unlike binomial counts drawn at x/n it has a spread at 0 and 1, and its quantiles cover (Brown, Cai and DasGupta,
       "Interval estimation for a binomial proportion", Statistical Science 16, 2001). Models are drawn independently.
@@ -67,6 +69,9 @@ def draw_errors(evidence: Sequence[ErrorEvidence], draws: int, seed: int, values
         evaluations = [known.evaluation for place in places if isinstance(known := evidence[place], PerSample)]
         stream = streams.of("samples", digest, size)
         found[:, places] = _resampled(evaluations, size, draws, stream, values or _values_of())
+        for place, evaluation in zip(places, evaluations, strict=True):
+            if _is_binomial(evaluation):
+                found[:, place] = _with_prior(found[:, place], evaluation, streams)
     return found
 
 
@@ -178,6 +183,33 @@ def _resampled(
     return found
 
 
+def _is_binomial(evaluation: Evaluation) -> bool:
+    from effbench.metrics import metrics
+
+    known = metrics.find(evaluation.metric)
+    return known is not None and known.binomial and evaluation.unit in WHOLE
+
+
+def _with_prior(drawn: Floats, evaluation: Evaluation, streams: _Streams) -> Floats:
+    """Returns draws x/n of a share as (x + g)/(n + g + h) with g, h ~ Gamma(½), equal answers with equal g and h.
+
+    With weights of the Bayesian bootstrap in place of counts it would be Beta(x + ½, n − x + ½), Jeffreys' posterior,
+    whose mean and variance it has.
+    """
+    whole, count = WHOLE[evaluation.unit], evaluation.n
+    stream = streams.at("prior", _content(evaluation))
+    more, less = stream.standard_gamma(0.5, (2, len(drawn)))
+    return np.asarray(whole * (drawn / whole * count + more) / (count + more + less))
+
+
+def _content(evaluation: Evaluation) -> str:
+    """Returns a digest of the metric and of every sample's statistics."""
+    told = hashlib.blake2b(evaluation.metric.encode(), digest_size=16)
+    for name in sorted(evaluation.per_sample):
+        told.update(np.asarray(evaluation.per_sample[name], dtype=np.float64).tobytes())
+    return told.hexdigest()
+
+
 def _data_set(evaluation: Evaluation) -> tuple[str, int]:
     """Returns what evaluations of the same samples have in common: the data's digest and size.
 
@@ -187,10 +219,7 @@ def _data_set(evaluation: Evaluation) -> tuple[str, int]:
         raise InputError(f"{evaluation.metric} of {evaluation.data or 'a data set'}: no samples are left to draw from")
     if evaluation.digest:
         return evaluation.digest, evaluation.n + sum(evaluation.left_out.values())
-    told = hashlib.blake2b(evaluation.metric.encode(), digest_size=16)
-    for name in sorted(evaluation.per_sample):
-        told.update(np.asarray(evaluation.per_sample[name], dtype=np.float64).tobytes())
-    return f"content {told.hexdigest()}", evaluation.n
+    return f"content {_content(evaluation)}", evaluation.n
 
 
 def _held(evaluation: Evaluation, size: int) -> slice | NDArray[np.int64]:

@@ -31,6 +31,7 @@ from effbench.judge.uncertainty import (
     stated_time,
     tie_groups,
 )
+from effbench.metrics import evaluation
 from effbench.records import ErrorFigure, Evaluation, SpeedFigure
 from effbench.stats import Floats, typical
 
@@ -151,6 +152,35 @@ def test_of_equal_evidence_the_second_has_draws_of_its_own() -> None:
     one, both = draw_errors([Share(0.2, 100)], 50, 7), draw_errors([Share(0.2, 100), Share(0.2, 100)], 50, 7)
     assert (both[:, 0] == one[:, 0]).all()
     assert (both[:, 1] != one[:, 0]).any()
+
+
+def answers(wrong: Sequence[bool] | np.ndarray, digest: str = "data") -> PerSample:
+    targets = np.zeros(len(wrong), dtype=np.int64)
+    predicted = np.asarray(wrong, dtype=np.int64)
+    return PerSample(evaluation("error_rate", {"num_classes": 2}, predicted, targets, "d", digest))
+
+
+def test_no_errors_of_twenty_leave_open_what_jeffreys_prior_does() -> None:
+    drawn = draw_errors([answers([False] * 20)], 20_000, 0)[:, 0]
+    assert np.quantile(drawn, [0.5, 0.975]) == pytest.approx(peer.beta.ppf([0.5, 0.975], 0.5, 20.5), rel=0.08)
+
+
+def test_rates_of_few_errors_are_covered() -> None:
+    # 2 errors of 100 on average: a resample alone holds the truth in 86 %.
+    noise, held = np.random.default_rng(0), 0
+    for seed in range(300):
+        low, high = np.quantile(draw_errors([answers(noise.random(100) < 0.02)], 500, seed)[:, 0], [0.025, 0.975])
+        held += low <= 0.02 <= high
+    assert held / 300 >= 0.93
+
+
+def test_equal_answers_stay_equal_in_every_draw_and_others_stay_paired() -> None:
+    hard = np.arange(1000) < 200
+    harder = np.arange(1000) < 203
+    drawn = draw_errors([answers(hard), answers(hard), answers(harder)], 2000, 0)
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    # Of 1,000 samples 3 tell them apart: as 3 independent errors and a prior of half an error each, not as 200 and 203.
+    assert (drawn[:, 2] - drawn[:, 0]).std() == pytest.approx(math.sqrt(3 + 0.5 + 0.5) / 1000, rel=0.1)
 
 
 def test_a_bootstrap_of_no_errors_has_no_spread() -> None:
