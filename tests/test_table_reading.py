@@ -188,7 +188,8 @@ def test_a_target_is_column_field_unit(text: str, parts: tuple[str, str, str, in
         ("c:batch:ms", "'ms' is no unit of batch"),
         ("c:param:M", "there is no field 'param': is params meant?"),
         ("c:batch_size", "there is no field 'batch_size': is batch meant?"),
-        ("c:weights:M", "unknown field 'weights'"),
+        ("c:weights:M", "M is a unit of params and macs and flops, not of 'weights'; errors have percent, …"),
+        ("c:error:ms", "ms is a unit of latency, not of 'error'; errors have percent, …"),
     ],
 )
 def test_a_target_that_does_not_fit_is_refused(text: str, told: str) -> None:
