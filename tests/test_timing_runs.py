@@ -16,8 +16,9 @@ from effbench.documents.time import energy_part, timing_document
 from effbench.errors import InputError
 from effbench.measure.machine.interference import Disturbance
 from effbench.measure.machine.nvml import GpuState
-from effbench.measure.timing.candidates import ROUNDS
+from effbench.measure.timing.candidates import ROUNDS, Confirmed
 from effbench.measure.timing.entrant import OutOfMemory
+from effbench.measure.timing.patience import MOST_IN_VAIN
 from effbench.records import Energy, EnergyWindow, NoEnergy, Note, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.environment import Cpu, Environment, Memory, System
 from effbench.timing_runs import Wanted, best_batch_of, counter_for, energy_of, run_time
@@ -112,10 +113,8 @@ class Searched:
         return min(batch, 8) * 100.0
 
 
-@pytest.mark.parametrize(("shaken", "times"), [(False, 1), (True, 2)])
-def test_the_best_batch_is_found_and_a_disturbed_one_tried_twice(
-    shaken: bool, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def searched_with(disturbed: Callable[[int], bool], monkeypatch: pytest.MonkeyPatch) -> tuple[Searched, Confirmed]:
+    """Returns (what was tried, the batch found) where the nth measurement is disturbed if `disturbed(n)`."""
     searched = Searched([])
     monkeypatch.setattr(timing_runs, "Measured", lambda *words: searched)
 
@@ -123,16 +122,32 @@ def test_the_best_batch_is_found_and_a_disturbed_one_tried_twice(
         def restart(self) -> None: ...
 
         def __call__(self) -> Disturbance:
-            return Disturbance((Note("steal", "cpu", "…"),) if shaken else ())
+            return Disturbance((Note("steal", "cpu", "…"),) if disturbed(len(searched.tried)) else ())
 
     monkeypatch.setattr(timing_runs, "watch_here", lambda plans: (Watch(), ()))
     found = best_batch_of(WORKERS[0])
     assert found.best.batch == 8
     assert found.best.typical.estimate == pytest.approx(800.0)
+    return searched, found
+
+
+def test_a_quiet_search_tries_each_batch_once_and_the_best_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, found = searched_with(lambda n: False, monkeypatch)
     repeated = {one.batch for one in found.repeats}
     assert len(repeated) == 4
     for batch in searched.tried:
-        assert searched.tried.count(batch) == times * (1 + (ROUNDS if batch in repeated else 0))
+        assert searched.tried.count(batch) == 1 + (ROUNDS if batch in repeated else 0)
+
+
+def test_a_batch_that_was_disturbed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, _ = searched_with(lambda n: n in (3, 7), monkeypatch)
+    assert searched.tried[:9] == [1, 2, 4, 4, 8, 16, 32, 32, 12]
+
+
+def test_where_everything_is_disturbed_trying_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, _ = searched_with(lambda n: True, monkeypatch)
+    assert searched.tried[:6] == [1, 1, 2, 2, 4, 8]
+    assert len(searched.tried) == len(searched_with(lambda n: False, monkeypatch)[0].tried) + MOST_IN_VAIN
 
 
 def test_the_batch_found_is_the_one_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,9 +184,7 @@ def _checked_own(target: Target, where: str) -> Target:
         raise InputError(f"{where}: there is no field {target.field!r}: is {near[0]} meant?")
     if target.unit in {*_COUNT, *_SECONDS, *_RATE} - {""}:
         of = " and ".join(name for name in FIELDS if target.unit in UNITS.get(name, {}))
-        raise InputError(
-            f"{where}: {target.unit} is a unit of {of}, not of {target.field!r}: an error is in percent, …"
-        )
+        raise InputError(f"{where}: {target.unit} is a unit of {of}, not of {target.field!r}; errors have percent, …")
     if not target.unit and (target.field in METRICS or target.n is not None):
         raise InputError(f"{where}: say the unit of {target.field}: percent, fraction, pixels, …")
     if target.n is not None and target.unit not in SHARES:
