@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +25,10 @@ FEWEST_DRAWS = 200
 """A 95 % point needs so many, whatever the work."""
 
 _CELLS = 4_000_000
+"""Numbers that are held at once: 32 MB."""
+
+_ROWS = 256
+"""Models whose intervals are found at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,21 @@ def rank_intervals(order: ArrayLike, level: float = 0.95, nominal: ArrayLike | N
         raise InputError(f"a level of {level}: give a probability such as .95")
     middle = draws.mean(axis=0) if nominal is None else _nominal_of(nominal, draws)
     low, high = _shown(draws, middle, level)
-    found = ranks(draws)
-    first = found == 1
-    return RankIntervals(low, high, (first / first.sum(axis=1, keepdims=True)).mean(axis=0), found.mean(axis=0))
+    best, expected = _over_draws(draws)
+    return RankIntervals(low, high, best, expected)
+
+
+def _over_draws(draws: Floats) -> tuple[Floats, Floats]:
+    """Returns the probability of being best and the mean rank of each model, from some draws at a time."""
+    count, models = draws.shape
+    best, total = np.zeros((2, models))
+    step = max(1, _CELLS // models)
+    for start in range(0, count, step):
+        found = ranks(draws[start : start + step])
+        first = found == 1
+        best += (first / first.sum(axis=1, keepdims=True)).sum(axis=0)
+        total += found.sum(axis=0)
+    return best / count, total / count
 
 
 def tie_groups(
@@ -141,30 +159,94 @@ def _nominal_of(nominal: ArrayLike, draws: Floats) -> Floats:
     return middle
 
 
-def _shown(draws: Floats, middle: Floats, level: float) -> tuple[Integers, Integers]:
-    """Returns the ends of the rank intervals, some models at a time."""
-    count, models = draws.shape
-    # By model, so that neighbours are read in one go; in single precision, which the bound does not feel.
-    noise = np.ascontiguousarray((draws - draws.mean(axis=0)).T)
+class _Sorted(NamedTuple):
+    """Models in order of their nominal figures.
+
+    Attributes:
+        middle: (models,), ascending. scale: of the noise, whose unit it is: none of it is beyond 1.
+        noise: (models, draws), by model so that neighbours are read in one go.
+        single: the noise in single precision, which bounds do not feel.
+        variance: (models,). usual: a standard deviation that 99 % of the models do not exceed.
+        wide: those that do.
+    """
+
+    middle: Floats
+    scale: float
+    noise: Floats
+    single: NDArray[np.float32]
+    variance: Floats
+    usual: float
+    wide: Integers
+
+    def rows(self) -> list[Integers]:
+        """Returns models that are near each other, some at a time; wide ones apart, for they are near many."""
+        models = len(self.middle)
+        step = min(_ROWS, max(1, _CELLS // models))
+        parts = (np.setdiff1d(np.arange(models), self.wide, assume_unique=True), self.wide)
+        return [part[start : start + step] for part in parts for start in range(0, len(part), step)]
+
+    def around(self, rows: Integers, errors: float) -> tuple[Integers, int, int]:
+        """Returns (models that may be within so many standard errors of one of the rows, others below, others above).
+
+        The standard error of a difference is at most the sum of both standard deviations.
+        """
+        reach = errors * (math.sqrt(self.variance[rows].max()) + self.usual) * self.scale
+        first = int(np.searchsorted(self.middle, self.middle[rows[0]] - reach, side="left"))
+        end = int(np.searchsorted(self.middle, self.middle[rows[-1]] + reach, side="right"))
+        below, above = self.wide[self.wide < first], self.wide[self.wide >= end]
+        columns = np.concatenate([below, np.arange(first, end), above])
+        return columns, first - len(below), len(self.middle) - end - len(above)
+
+
+def _sorted(draws: Floats, middle: Floats, order: Integers) -> _Sorted:
+    noise = np.take(draws.T, order, axis=0)
+    noise -= noise.mean(axis=1, keepdims=True)
     scale = float(np.abs(noise).max()) or 1.0
     noise /= scale  # sums of squares neither overflow nor vanish
-    single = noise.astype(np.float32)
-    variance = np.einsum("md,md->m", noise, noise) / max(count - 1, 1)
-    low, high = np.empty((2, models), dtype=np.int64)
-    step = max(1, _CELLS // models)
-    steps = [slice(start, min(start + step, models)) for start in range(0, models, step)]
-    for part in steps:
-        gap = (middle[part, None] - middle) / scale
-        error = _errors(noise[part], noise, variance[part], variance)
-        size = _sizes(gap, error)
-        near = (size < _APART) & (error > 0)
-        used = _draws_used(count, int(near.sum()) * len(steps))
-        above, below = _bounds(single[part, :used], single[:, :used], near, error, level)
-        low[part] = 1 + ((gap > 0) & (size > above[:, None])).sum(axis=1)
-        # What ties for certain, a model with itself too, takes no better rank.
-        worse = (gap < 0) & (size > below[:, None])
-        high[part] = models + 1 - (worse | ((error == 0) & (gap == 0))).sum(axis=1)
+    variance = np.einsum("md,md->m", noise, noise) / max(len(draws) - 1, 1)
+    spread = np.sqrt(variance)
+    usual = float(np.quantile(spread, 0.99, method="higher"))
+    wide = np.flatnonzero(spread > usual)
+    return _Sorted(middle[order], scale, noise, noise.astype(np.float32), variance, usual, wide)
+
+
+def _shown(draws: Floats, middle: Floats, level: float) -> tuple[Integers, Integers]:
+    """Returns the ends of the rank intervals.
+
+    Only models that noise might turn round are compared, some at a time: what lies further apart is apart for sure.
+    """
+    order = np.argsort(middle, kind="stable")
+    models = _sorted(draws, middle, order)
+    low, high = np.empty((2, len(order)), dtype=np.int64)
+    parts = models.rows()
+    for rows in parts:
+        low[order[rows]], high[order[rows]] = _ends(models, rows, level, len(parts))
     return low, high
+
+
+def _ends(models: _Sorted, rows: Integers, level: float, parts: int) -> tuple[Integers, Integers]:
+    """Returns the ends of the intervals of some models; `parts` is how many times that is done."""
+    columns, lower, higher = models.around(rows, _APART)
+    gap, error, size = _compared(models, rows, columns)
+    near = (size < _APART) & (error > 0)
+    used = _draws_used(models.noise.shape[1], int(near.sum()) * parts)
+    above, below = _bounds(models.single[rows, :used], models.single[columns, :used], near, error, level)
+    largest = float(max(above.max(), below.max()))
+    if largest > _APART:  # few rounds have long tails
+        columns, lower, higher = models.around(rows, largest)
+        gap, error, size = _compared(models, rows, columns)
+    low = 1 + lower + ((gap > 0) & (size > above[:, None])).sum(axis=1)
+    # What ties for certain, a model with itself too, takes no better rank.
+    worse = (gap < 0) & (size > below[:, None])
+    high = len(models.middle) + 1 - higher - (worse | ((error == 0) & (gap == 0))).sum(axis=1)
+    return low, high
+
+
+def _compared(models: _Sorted, rows: Integers, columns: Integers) -> tuple[Floats, Floats, Floats]:
+    """Returns differences, their standard errors, and the first in units of the second, each (rows, columns)."""
+    gap = (models.middle[rows, None] - models.middle[columns]) / models.scale
+    error = _errors(models.noise[rows], models.noise[columns], models.variance[rows], models.variance[columns])
+    return gap, error, _sizes(gap, error)
 
 
 def _errors(part: Floats, noise: Floats, of_part: Floats, variance: Floats) -> Floats:

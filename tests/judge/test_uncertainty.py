@@ -367,6 +367,40 @@ def test_many_models_are_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (parts.high == whole.high).all()
 
 
+def every_pair(order: Floats, nominal: Floats) -> tuple[list[int], list[int]]:
+    """Intervals at 95 % with each model compared with each, as the docstring of `rank_intervals` has it."""
+    models = len(nominal)
+    noise = order - order.mean(axis=0)
+    low, high = [], []
+    for own in range(models):
+        moved = noise[:, [own]] - noise
+        error = np.sqrt((moved**2).sum(axis=0) / (len(order) - 1))
+        others = np.arange(models) != own
+        size = np.where(others, np.abs(nominal[own] - nominal) / np.where(others, error, 1.0), 0.0)
+        near = np.flatnonzero(others & (size < 6))
+        bounds = [0.0, 0.0]
+        if len(near):
+            share = 0.95 if len(near) > 1 else 0.975
+            extreme = moved[:, near] / error[near]
+            bounds = [float(np.quantile((sign * extreme).max(axis=1), share)) for sign in (1, -1)]
+        low.append(1 + int(((nominal < nominal[own]) & (size > bounds[0])).sum()))
+        high.append(models - int(((nominal > nominal[own]) & (size > bounds[1])).sum()))
+    return low, high
+
+
+@pytest.mark.parametrize("freedom", [3, 1000])
+@given(st.integers(0, 1000), st.integers(2, 60), st.sampled_from([1.0, 8.0, 60.0]))
+def test_what_is_left_out_as_too_far_would_change_nothing(freedom: int, seed: int, models: int, apart: float) -> None:
+    random = np.random.default_rng(seed)
+    nominal = random.normal(0, apart, models)
+    spread = np.exp(random.normal(0, 1, models))  # some are wide: near many
+    order = nominal + spread * random.standard_t(freedom, (200, models)) + random.normal(size=(200, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("effbench.judge.rank_intervals._ROWS", 7)
+        found = rank_intervals(order, nominal=nominal)
+    assert (found.low.tolist(), found.high.tolist()) == every_pair(order, nominal)
+
+
 def test_near_ties_are_covered_and_quantiles_of_ranks_are_not_enough() -> None:
     """Twelve models that are all but equal; the study over many kinds of tables is benchmarks/ranking/coverage.py."""
     truth = np.arange(12) * 1e-6
