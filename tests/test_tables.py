@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import effbench as eb
 from effbench.errors import InputError
 from effbench.records import CostFigure, ErrorFigure, Note, Published, SpeedFigure
 from effbench.store import Store
@@ -226,6 +228,33 @@ def test_a_cost_rounded_away_is_seen(both: Imported) -> None:
     assert notes(both)["coarse-figure macs"].startswith("2 models have one that rounding leaves uncertain")
     # 0.005 of 0.09 and of 0.37.
     assert notes(both)["coarse-figure params"].startswith("2 models have one")
+
+
+def test_what_was_rounded_is_kept_with_its_cell(both: Imported, write: Write) -> None:
+    told = of(both, "vole_035.plain@160")
+    digest = hashlib.sha256(INFERENCE.read_bytes()).hexdigest()[:12]
+    assert {name: one.step for name, one in told.rounded.items()} == {
+        "params": 10_000,  # 0.01 M
+        "macs": 0.01,  # GMAC, as the cost is
+        "throughput": 0.01,
+        "top1_err": 0.001,
+        "top5_err": 0.001,
+    }
+    assert re.fullmatch(rf"inference\.csv {digest}, line \d+, column infer_gmacs", told.rounded["macs"].cell)
+    # 0.00 GMAC cannot be ranked, and a count to the last parameter was not rounded.
+    assert "macs" not in of(both, "shrew.mini@160").rounded
+    exact = import_tables([write("model,p,ms", "a,1000,4.5")], "p:params,ms:latency:ms", constants={"batch": "2"})
+    # 0.1 ms of a batch of two is 50 µs of a sample.
+    assert {name: one.step for name, one in of(exact, "a").rounded.items()} == {"latency": pytest.approx(50e-6)}
+
+
+def test_what_rounding_may_turn_is_not_certain_in_a_leaderboard(write: Write, tmp_path: Path) -> None:
+    table = write("model,params,gmacs", "a,1100000,0.05", "b,1000000,0.06", "c,1000000,4.06")
+    import_tables([table], "params:params,gmacs:macs:G").save(tmp_path / "kept")
+    ranking = eb.rank(eb.read_folder(tmp_path / "kept").records, score="params * macs")
+    assert [(row.name, row.rank_low, row.rank_high) for row in ranking.rows] == [("a", 1, 2), ("b", 1, 2), ("c", 3, 3)]
+    said = {note.code: note.text for note in ranking.notes}
+    assert said["rounding"].endswith("at most macs ± 10 % of a")  # .005 of .05
 
 
 def test_batch_sizes_are_counted(both: Imported) -> None:

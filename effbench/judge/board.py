@@ -10,21 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effbench.judge.candidate import Candidate, Measure
+from effbench.judge.certainty import MOST_WITH_INTERVALS, certainty
 from effbench.judge.comparable import NAMED, Conditions, conditions_of, differing, listed, told
 from effbench.judge.entering import Entrant
 from effbench.judge.ranking import Group, Ranked
 from effbench.judge.scores.dead import dead_note, dead_terms
 from effbench.judge.scores.exchange import exchange_rate
 from effbench.judge.scores.kinds import Score
-from effbench.judge.standing import Standing, drawn_terms, draws_for, half_width_of, on_front, standing, unknown_among
+from effbench.judge.standing import (
+    Standing,
+    drawn_terms,
+    draws_for,
+    half_width_of,
+    is_uncertain,
+    on_front,
+    standing,
+)
 from effbench.judge.terms import COSTS, Floats, Terms
 from effbench.judge.trade import Times, Trade, agreement, cost_and_weight, reigns_of, volume_of
 from effbench.judge.uncertainty import ranks
 from effbench.records import Note
 from effbench.records.evaluation import Direction
-
-MOST_WITH_INTERVALS = 5_000
-"""Models beyond which intervals of ranks, which compare each with each, take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def board(
     order = np.asarray(score.order(terms), dtype=np.float64)
     senses = _senses(entrants[0].candidate, score)
     draws = draws_for(len(entrants), rules.draws)
-    few = len(entrants) <= MOST_WITH_INTERVALS
+    few = len(entrants) <= MOST_WITH_INTERVALS or rules.draws is not None
     drawn = drawn_terms(entrants, terms, measure, draws, rules.seed) if few and len(entrants) > 1 else {}
     found = standing(score, terms, drawn, order, senses) if drawn else None
     times, slower, said = _times(entrants, order, score, rules)
@@ -104,7 +110,7 @@ def board(
     )
     rows = _rows(label, entrants, columns, score, rules)
     about = _about(score, terms, measure)
-    uncertain = (*_certainty(len(entrants), bool(drawn), few), *_exact(unknown_among(entrants, drawn)))
+    uncertain = certainty(entrants, drawn, few)
     return Board(Group(label, rows, trade), (*about, *said, *uncertain, *_missing(rows)), draws if drawn else 0)
 
 
@@ -128,22 +134,6 @@ def _about(score: Score, terms: Terms, measure: Measure | None) -> tuple[Note, .
     name, unit = (measure.label, measure.unit) if measure is not None else ("error", "")
     dead = (dead_note(item, name) for item in dead_terms(score, terms))
     return (exchange_rate(score, terms, name, unit), *dead)
-
-
-def _certainty(models: int, drawn: bool, few: bool) -> tuple[Note, ...]:
-    """Returns why there are no intervals, where there are none."""
-    if drawn or models < 2:
-        return ()
-    if not few:
-        text = f"{models:,} models: intervals of ranks are made for {MOST_WITH_INTERVALS:,} at most, see --filter"
-    else:
-        text = "ranks are nominal: nothing that the score reads has a stated sample size or interval"
-    return (Note("no-intervals", "", text),)
-
-
-def _exact(names: Sequence[str]) -> tuple[Note, ...]:
-    """Returns which models, among others that have intervals, are drawn without any noise."""
-    return (Note("exact", "", f"no interval is known of {listed(names)}: taken as exact"),) if names else ()
 
 
 def _times(
@@ -183,8 +173,8 @@ def _rows(label: str, entrants: Sequence[Entrant], columns: _Columns, score: Sco
     places = np.argsort(columns.order, kind="stable")
     shown = tuple(dict.fromkeys((*rules.shown, *score.reads)))
     rank_of = ranks(columns.order).tolist()
+    bare = columns.standing is None and len(entrants) > MOST_WITH_INTERVALS  # theirs take time too
     value, order, front = columns.value.tolist(), columns.order.tolist(), columns.front.tolist()
-    small = len(entrants) <= MOST_WITH_INTERVALS
     rows: list[Ranked] = []
     above: int | None = None
     for place in places.tolist():
@@ -195,7 +185,7 @@ def _rows(label: str, entrants: Sequence[Entrant], columns: _Columns, score: Sco
                 name=one.candidate.name,
                 group=label,
                 figures=_figures(one, shown),
-                half_widths=_half_widths(one, shown, columns.standing, place) if small else {},
+                half_widths={} if bare else _half_widths(one, shown, columns.standing, place),
                 missing={term: _why(one.candidate, term) for term in shown if _lacks(one, term)},
                 score=value[place],
                 order=order[place],
@@ -235,7 +225,9 @@ def _half_widths(one: Entrant, shown: Sequence[str], found: Standing | None, pla
     widths: dict[str, float] = {}
     for term in shown:
         figure = one.candidate.figures.get(term)
-        if figure is not None and term in ("latency", "throughput"):
+        if figure is None or not is_uncertain(figure):  # what is rounded shows its digits
+            continue
+        if term in ("latency", "throughput"):
             width = half_width_of(figure)
         else:
             drawn = None if found is None else found.half_widths.get(term)

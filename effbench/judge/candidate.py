@@ -27,6 +27,20 @@ ERROR_WORDS = ("err", "loss", "mse", "mae", "distance", "wer", "cer", "perplexit
 """What a name holds that says an error."""
 
 
+class Rounded(NamedTuple):
+    """How far a figure may be off for having been rounded.
+
+    Attributes:
+        half: of a unit of its last digit, in the figure's unit.
+        of: what was written: "throughput" for a latency that was derived from it.
+        cell: where it was; figures of one cell are off together.
+    """
+
+    half: float
+    of: str
+    cell: str
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of one model.
@@ -39,6 +53,7 @@ class Figure:
         source: "measured", "stated" or "published".
         evidence: what its interval is drawn from (`effbench.judge.uncertainty`); None takes it as exact.
         notes: what a reader of it must know; a ranking names the models before each text.
+        rounding: that it went through before it was published; None where that is not known.
     """
 
     value: float
@@ -48,6 +63,7 @@ class Figure:
     source: str = "measured"
     evidence: Any = None
     notes: tuple[Note, ...] = ()
+    rounding: Rounded | None = None
 
 
 @dataclass(frozen=True, slots=True)

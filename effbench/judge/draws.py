@@ -105,6 +105,16 @@ def draw_times(evidence: Sequence[TimeEvidence], draws: int, seed: int) -> Float
     return found
 
 
+def draw_rounding(cells: Sequence[str], draws: int, seed: int) -> Floats:
+    """Returns draws of where in its last digit each figure lies, shape (draws, figures), uniform from −1 to 1.
+
+    They depend on the seed and on the cell that the figure was written in: those of one cell are the same.
+    """
+    streams = _Streams(seed)
+    shifts = {cell: streams.at("rounding", cell).uniform(-1, 1, draws) for cell in dict.fromkeys(cells)}
+    return np.column_stack([shifts[cell] for cell in cells])
+
+
 class _Streams:
     """Random numbers that depend on a seed and on what they are for; the second of two equal things has others."""
 

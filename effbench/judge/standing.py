@@ -15,6 +15,7 @@ from effbench.judge.candidate import SHARES, Figure, Measure
 from effbench.judge.entering import Entrant
 from effbench.judge.pareto import front, front_probability
 from effbench.judge.rank_intervals import FEWEST_DRAWS
+from effbench.judge.rounding import unrounded
 from effbench.judge.scores.kinds import Score
 from effbench.judge.terms import Floats, Terms
 from effbench.judge.uncertainty import (
@@ -33,6 +34,8 @@ from effbench.stats import TYPICAL_TRIMMED, typical
 DRAWS = 1_000
 _CELLS = 20_000_000
 """Draws times models that are computed at once: each array of them takes 160 MB."""
+_MOST_CELLS = 5 * _CELLS
+"""The same where draws are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,13 @@ def draws_for(models: int, asked: int | None) -> int:
     """Returns how many draws are made: those asked for, else 1,000 or as many as so many models leave room for.
 
     Raises:
-        InputError: fewer are asked for than a 95 % interval needs.
+        InputError: fewer are asked for than a 95 % interval needs, or more than fit in memory.
     """
     if asked is not None and asked < FEWEST_DRAWS:
         raise InputError(f"--draws {asked}: a 95 % interval of ranks needs at least {FEWEST_DRAWS}")
+    if asked is not None and asked * models > _MOST_CELLS and asked > FEWEST_DRAWS:
+        fit = max(FEWEST_DRAWS, _MOST_CELLS // models)
+        raise InputError(f"--draws {asked} of {models:,} models do not fit in memory: {fit} do")
     return asked if asked is not None else max(1, min(DRAWS, _CELLS // max(models, 1)))
 
 
@@ -69,26 +75,31 @@ def drawn_terms(
     drawn: dict[str, Floats] = {}
     for term in terms:
         figures = [one.candidate.figures[term] for one in entrants]
-        places = np.array([i for i, figure in enumerate(figures) if _is_uncertain(figure)], dtype=np.int64)
-        if not len(places):
+        places = np.array([i for i, figure in enumerate(figures) if is_uncertain(figure)], dtype=np.int64)
+        rounded = np.array([i for i, figure in enumerate(figures) if figure.rounding is not None], dtype=np.int64)
+        if not len(places) + len(rounded):
             continue
         found = np.tile(terms[term], (draws, 1))
-        uncertain = [figures[place] for place in places]
-        found[:, places] = _drawn(term, uncertain, terms[term][places], measure, draws, seed)
+        if len(places):
+            uncertain = [figures[place] for place in places]
+            found[:, places] = _drawn(term, uncertain, terms[term][places], measure, draws, seed)
+        if len(rounded):
+            moved = [figures[place] for place in rounded]
+            scales = [10.0 ** _places(figure.unit, measure) if term == "error" and measure else 1.0 for figure in moved]
+            found[:, rounded] = unrounded(term, moved, found[:, rounded], scales, seed)
         drawn[term] = found
     return drawn
 
 
 def unknown_among(entrants: Sequence[Entrant], terms: Collection[str]) -> list[str]:
-    """Returns the names of entrants of which no figure has an interval, though those of others do in these terms."""
+    """Returns the names of entrants of which no figure has an interval, rounding apart, in any of these terms."""
     return [
-        one.candidate.name
-        for one in entrants
-        if terms and not any(_is_uncertain(one.candidate.figures[term]) for term in terms)
+        one.candidate.name for one in entrants if not any(is_uncertain(one.candidate.figures[term]) for term in terms)
     ]
 
 
-def _is_uncertain(figure: Figure) -> bool:
+def is_uncertain(figure: Figure) -> bool:
+    """Returns whether more than rounding leaves a figure open."""
     return figure.evidence is not None and has_spread(figure.evidence)
 
 

@@ -4,7 +4,7 @@ Evidence (`effbench.judge.evidence`) becomes draws (`effbench.judge.draws`), a s
 orders become intervals of ranks (`effbench.judge.rank_intervals`).
 """
 
-from effbench.judge.draws import Values, draw_errors, draw_times
+from effbench.judge.draws import Values, draw_errors, draw_rounding, draw_times
 from effbench.judge.evidence import (
     ErrorEvidence,
     Exact,
@@ -28,6 +28,7 @@ __all__ = [
     "TimeEvidence",
     "Values",
     "draw_errors",
+    "draw_rounding",
     "draw_times",
     "has_spread",
     "pair_probability",

@@ -10,6 +10,7 @@ from effbench.errors import InputError
 from effbench.judge.candidate import Candidate, Figure
 from effbench.judge.comparable import Conditions
 from effbench.rankings.metric_choice import MetricChoice
+from effbench.rankings.rounding import with_rounding
 from effbench.rankings.speeds import Speeds
 from effbench.rankings.trace_costs import Costs
 from effbench.records import CostFigure, Published
@@ -98,6 +99,9 @@ def _candidate(known: Known, convention: str, metrics: Metrics, speeds: Speeds, 
             missing[term] = figure
         else:
             figures[term] = figure if term == "error" else _with_unit(term, figure)
+    if published is not None and published.rounded:
+        error = next((choice.metric for term, choice in metrics if term == "error"), "")
+        figures = with_rounding(figures, published, error, known.view.name)
     source = "published" if costs is None and published is not None else "measured"
     return Candidate(known.view.name, figures, missing, source, _also(known.view))
 

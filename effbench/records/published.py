@@ -82,8 +82,24 @@ class SpeedFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounding:
+    """How far a stated figure was rounded: `step` is one unit of its last digit.
+
+    `cell` says where it is written: models whose figures stand in one cell have one figure, however it was rounded.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+    step: float
+    cell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
-    """Figures that a document states of a model; each may be missing. `source` names the document."""
+    """Figures that a document states of a model; each may be missing. `source` names the document.
+
+    `rounded` has the steps of `params`, of `macs` or `flops` in the cost's unit, of `throughput` in samples a second or
+    `latency` in seconds a sample, whichever the speed was stated as, and of errors by their names in their own units.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
     params: int | None = None
@@ -94,3 +110,4 @@ class Published:
     speed: SpeedFigure | None = None
     source: str | None = None
     conditions: Mapping[str, str | int | float] = field(default_factory=dict)
+    rounded: Mapping[str, Rounding] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from effbench.errors import InputError
-from effbench.records import CostFigure, ErrorFigure, Note, Published, Record, SpeedFigure
+from effbench.records import CostFigure, ErrorFigure, Note, Published, Record, Rounding, SpeedFigure
 from effbench.tables.cells import key_of, plain, simplest
 from effbench.tables.fields import Fields, Value
 from effbench.tables.mapping import COSTS, FIELDS
@@ -77,6 +77,7 @@ def record_of(name: str, picked: Mapping[str, Picked], source: str, remarks: Ite
         conditions={
             field: _condition(one) for field, one in picked.items() if field not in metrics and field not in FIELDS
         },
+        rounded=_steps(picked, metrics),
     )
     notes = [Note(one.code, one.field, one.text) for one in remarks if one.field not in (*COSTS, "speed")]
     return Record(name, published=published, notes=tuple(notes))
@@ -131,6 +132,29 @@ def _speed(picked: Mapping[str, Picked], told: str) -> SpeedFigure | None:
     return SpeedFigure(float(seconds), batch, device, precision, threads, torch, note=told)
 
 
+def _steps(picked: Mapping[str, Picked], metrics: Iterable[str]) -> dict[str, Rounding]:
+    """Returns how far figures were rounded that were; what was rounded away says so in its note."""
+    found = {}
+    for field in (*(name for name in ("params", *COSTS, *_time(picked)) if name in picked), *metrics):
+        value, column, row = picked[field]
+        assert isinstance(value, Decimal)
+        assert column is not None
+        if _is_exact(column) or not (value or field in metrics):
+            continue
+        _, half = _interval(picked[field])
+        step = column.step if field in COSTS else 2 * half / (_count(picked["batch"]) if field == "latency" else 1)
+        assert step is not None
+        table = column.table
+        cell = f"{table.name} {table.sha256[:12]}, line {table.rows[row].line}, column {column.target.column}"
+        found[field] = Rounding(float(step), cell)
+    return found
+
+
+def _time(picked: Mapping[str, Picked]) -> list[str]:
+    """Returns the field that gives the time, if one does."""
+    return [field for field in ("throughput", "latency") if field in picked][:1]
+
+
 def _text(picked: Mapping[str, Picked], field: str) -> str | None:
     return str(picked[field].value) if field in picked else None
 
@@ -145,8 +169,7 @@ def remarks_on(model: str, fields: Fields, rows: Sequence[int | None], picked: M
 
 
 def _coarse(model: str, picked: Mapping[str, Picked]) -> Iterator[Remark]:
-    times = [field for field in ("throughput", "latency") if field in picked][:1]  # the one that is used
-    for field in ("params", *COSTS, *times):
+    for field in ("params", *COSTS, *_time(picked)):
         if field not in picked:
             continue
         value, column, _ = picked[field]

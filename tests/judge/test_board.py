@@ -14,11 +14,12 @@ from scipy.stats import kendalltau, spearmanr
 from effbench.documents.rank import ranking_document
 from effbench.errors import InputError
 from effbench.judge.board import Rules
-from effbench.judge.candidate import Candidate, Figure, Measure, as_error, unit_for
+from effbench.judge.candidate import Candidate, Figure, Measure, Rounded, as_error, unit_for
 from effbench.judge.rank import rank
 from effbench.judge.ranking import Ranking
+from effbench.judge.rounding import unrounded
 from effbench.judge.scores import score_of
-from effbench.judge.standing import _finite
+from effbench.judge.standing import _finite, draws_for
 from effbench.judge.trade import agreement, cost_and_weight, slower_above
 from effbench.judge.uncertainty import ProcessTimes, Share
 
@@ -35,6 +36,81 @@ def candidate(
 
 def ranked(candidates: list[Candidate], score: str = "params_flops_exp", rules: Rules | None = None) -> Ranking:
     return rank(candidates, score_of(score), "loss", rules or Rules())
+
+
+# Rounding
+
+
+def written(name: str, params: float, gmacs: float, cell: str = "", half: float = 0.005) -> Candidate:
+    """A model whose GMACs were published with two digits after the point."""
+    rounding = Rounded(half * 1e9, "macs", cell or name)
+    return Candidate(name, {"params": Figure(params), "macs": Figure(gmacs * 1e9, rounding=rounding)})
+
+
+def best(*candidates: Candidate, score: str = "params * macs", draws: int = 4000) -> dict[str, float | None]:
+    rows = rank(candidates, score_of(score), None, Rules(draws=draws)).rows
+    return {row.name: row.p_best for row in rows}
+
+
+def test_an_order_that_rounding_may_turn_is_open_and_one_that_it_cannot_is_not() -> None:
+    # 1.1 · (.05 ± .005) against 1 · (.06 ± .005): b is better where 5.5 u − 5 v > 5, u and v from −1 to 1. With w = −v
+    # the area is ∫ (1 − (5 − 5w) / 5.5) dw from w = −.1 to 1, that is (.5 w + 2.5 w²) / 5.5 = 3.025 / 5.5 = .55 of 4.
+    near = best(written("a", 1.1e6, 0.05), written("b", 1e6, 0.06))
+    assert near["b"] == pytest.approx(0.55 / 4, abs=0.02)
+    # 1 · .055 at most against 1 · .055 at least.
+    assert best(written("a", 1e6, 0.05), written("b", 1e6, 0.06))["a"] == 1
+
+
+def test_figures_of_one_cell_are_off_together() -> None:
+    apart = best(written("a", 1e6, 0.05), written("b", 1.05e6, 0.05))
+    assert apart["b"] is not None
+    assert apart["b"] > 0.2
+    assert best(written("a", 1e6, 0.05, "line 7"), written("b", 1.05e6, 0.05, "line 7"))["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("term", "of"), [("latency", "latency"), ("latency", "throughput"), ("throughput", "throughput")]
+)
+def test_a_time_is_moved_as_it_was_written(term: str, of: str) -> None:
+    # A rate of 2 ± .5 a second is a time of 1/2.5 to 1/1.5 s, and a time of .5 ± .125 s one of .375 to .625.
+    value = 2.0 if term == "throughput" else 0.5
+    figure = Figure(value, rounding=Rounded(value / 4, of, "a cell"))
+    (drawn,) = unrounded(term, [figure], np.full((4000, 1), value), [1.0], seed=0).T
+    ends = {("latency", "throughput"): (0.4, 2 / 3), ("latency", "latency"): (0.375, 0.625)}.get((term, of), (1.5, 2.5))
+    assert (drawn.min(), drawn.max()) == pytest.approx(ends, rel=1e-3)
+    assert ends[0] <= drawn.min()
+    assert drawn.max() <= ends[1]
+
+
+@given(st.integers(0, 999), st.integers(0, 5))
+def test_whatever_is_drawn_would_have_been_published_alike(digits: int, places: int) -> None:
+    published = digits / 10**places
+    figure = Figure(published, rounding=Rounded(0.5 / 10**places, "top1_err", "a cell"))
+    drawn = unrounded("error", [figure], np.full((200, 1), published), [1.0], seed=1)
+    assert {f"{value + 0.0:.{places}f}" for value in drawn[:, 0]} == {f"{published:.{places}f}"}
+    assert (drawn >= 0).all()
+
+
+def test_an_error_is_moved_in_the_ranking_s_unit() -> None:
+    # 10.0 ± .05 percent against 10.1 ± .05 percent without a sample count, read as fractions.
+    models = [
+        candidate(name, error=Figure(value, unit="percent", rounding=Rounded(0.05, "top1_err", name)))
+        for name, value in (("a", 10.0), ("b", 10.1))
+    ]
+    ranking = rank(models, score_of("flops * exp(1000*error)"), "top1_err", Rules(unit="fraction", draws=1000))
+    assert ranking.rows[0].p_best == 1  # they only touch
+    assert ranking.rows[0].half_widths == {}  # rounding is not what an interval of an error says
+    said = {note.code: note.text for note in ranking.notes}
+    assert said["rounding"].endswith("at most top1_err ± 0.5 % of a")
+    assert said["rounding-alone"].startswith("intervals are of rounding alone")
+
+
+def test_models_of_which_nothing_but_rounding_is_known_are_named_among_others() -> None:
+    rounded = Figure(12.0, unit="percent", rounding=Rounded(0.5, "top1_err", "c"))
+    ranking = ranked([share("a", 10.0, 100), share("b", 11.0, 100), candidate("c", error=rounded)])
+    said = {note.code: note.text for note in ranking.notes}
+    assert said["exact"] == "no interval is known of c: taken as exact, rounding apart"
+    assert "rounding-alone" not in said
 
 
 # Uncertainty
@@ -69,6 +145,25 @@ def test_too_few_draws_are_refused(draws: int) -> None:
     with pytest.raises(InputError, match=f"--draws {draws}: a 95 % interval of ranks needs at least 200"):
         ranked(models, rules=Rules(draws=draws))
     assert ranked(models, rules=Rules(draws=200)).draws == 200
+
+
+def test_many_models_get_intervals_where_draws_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("effbench.judge.board.MOST_WITH_INTERVALS", 3)
+    models = [share(f"m{place}", 10.0 + place, 100) for place in range(4)]
+    bare = ranked(models)
+    assert {row.rank_low for row in bare.rows} == {None}
+    said = {note.code: note.text for note in bare.notes}
+    assert said["no-intervals"].startswith("ranks are nominal: intervals of 4 models take up to some 1 minute")
+    asked = ranked(models, rules=Rules(draws=200))
+    assert asked.rows[0].rank_high == 4
+    assert "no-intervals" not in {note.code for note in asked.notes}
+
+
+def test_draws_that_do_not_fit_are_refused_with_how_many_do() -> None:
+    assert draws_for(100_000, None) == 200  # 20 million numbers of 8 bytes
+    assert draws_for(100_000, 1_000) == 1_000
+    with pytest.raises(InputError, match="--draws 1001 of 100,000 models do not fit in memory: 1000 do"):
+        draws_for(100_000, 1_001)
 
 
 def test_a_seed_gives_the_same_ranking_again() -> None:
