@@ -6,7 +6,7 @@ This is what `import effbench as eb` offers; the command line is a thin layer ov
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +181,7 @@ def read_published(path: str | Path) -> Sources:
     from effbench.suites.plan import read_suite
 
     suite = read_suite(Path(path))
-    return Sources(tuple(Stored(_published_record(job), None) for job in suite.models))
+    return Sources(tuple(Stored(_published_record(job), None, str(path)) for job in suite.models))
 
 
 def _published_record(job: Job) -> Record:
@@ -232,47 +232,18 @@ def real_tool(job: Job, tool: str) -> int:
     return given // 2 if chosen.unit == "FLOP" else given
 
 
-def gather(sources: Sequence[str], say: Callable[[str], None] = lambda text: None) -> Sources:
-    """Returns the records that sources name: folders of records, suites, and specs, which are profiled now.
+def profiled(source: str) -> Stored:
+    """Returns the record of a model that a spec names, profiled now.
 
     Raises:
-        InputError: a source is none of these, or there is no record in them. ModelError: a model raised.
+        InputError: it names none. ModelError: the model raised.
     """
-    records: list[Stored] = []
-    notes: list[Note] = []
-    for source in sources:
-        say(f"reading {source}")
-        found = _read_source(source)
-        records += found.records
-        notes += found.notes
-    if not records:
-        why = "; ".join(note.text for note in notes) or "effbench profile SPEC --record DIR makes one"
-        raise InputError(f"{', '.join(sources)}: no record there: {why}")
-    return Sources(_distinct(records), tuple(notes))
-
-
-def _read_source(source: str) -> Sources:
-    if source.endswith((".yaml", ".yml")):
-        return read_published(Path(source))
-    if Path(source).is_dir():
-        return read_folder(Path(source))
     from effbench.measure.load import names_a_model
 
     if not names_a_model(source):
         raise InputError(f"{source}: no such folder of records; a suite ends in .yaml, a model is path/to/file.py:Name")
     made = profile_loaded(load(source))
-    return Sources((Stored(Record(made.name, made.spec, notes=made.trace.notes), made.trace),))
-
-
-def _distinct(records: Sequence[Stored]) -> tuple[Stored, ...]:
-    """Returns the records, those that share a name renamed after their spec."""
-    names = [stored.record.name for stored in records]
-    return tuple(
-        replace(stored, record=replace(stored.record, name=stored.record.spec or stored.record.name))
-        if names.count(stored.record.name) > 1
-        else stored
-        for stored in records
-    )
+    return Stored(Record(made.name, made.spec, notes=made.trace.notes), made.trace)
 
 
 def audit(

@@ -11,10 +11,12 @@ from helpers import traced
 from torch import nn
 
 import effbench as eb
+from effbench.documents.rank import ranking_document
 from effbench.errors import InputError, UnknownName
-from effbench.rankings import gather, known_of, rank_known, state
+from effbench.rankings import Known, gather, known_of, rank_known, state
 from effbench.rankings.choose import Choice
 from effbench.rankings.metric_choice import parse_metric
+from effbench.rankings.naming import told_apart
 from effbench.records import (
     CostFigure,
     ErrorFigure,
@@ -28,7 +30,7 @@ from effbench.records import (
     TimingPlan,
 )
 from effbench.records.environment import Cpu, Environment, Memory, System, TorchBuild
-from effbench.store import Store, Stored
+from effbench.store import Store, Stored, view
 
 PLAN, RULE = TimingPlan(batch=4), StopRule()
 
@@ -339,6 +341,50 @@ def test_a_folder_is_ranked_as_its_records_are(tmp_path: Path) -> None:
     assert notes == ()
     for score in ("params_flops_exp", "latency * exp(error)"):
         assert rank_known(known, Choice("loss", score)).rows == eb.rank(models, "loss", score).rows
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder, names in (("x/zoo", "ab"), ("y/zoo", "bc")):
+        for place, name in enumerate(names):
+            Store(tmp_path / folder).save(published(name, 10.0 + place).record)
+    folders = [str(tmp_path / folder) for folder in ("x/zoo", "y/zoo")]
+    told = ["a", "b (x/zoo)", "b (y/zoo)", "c"]
+    known, _ = gather(folders, "macs")
+    ranking = rank_known(known, Choice(draws=200))
+    assert sorted(row.name for row in ranking.rows) == told
+    assert sorted(ranking.to_frame()["model"]) == told
+    assert sorted(row["model"] for row in ranking_document(ranking)["rows"]) == told
+    in_hand = [stored for folder in folders for stored in eb.read_folder(folder).records]
+    assert sorted(row.name for row in eb.rank(in_hand).rows) == told
+    # Which of the two is meant is said by the name that is shown.
+    (b,) = [one for one in state(known, [("b (y/zoo)", ErrorFigure(1.0, "percent"))], "e") if one.view.errors]
+    assert b.source == folders[1]
+
+
+def entry(name: str, spec: str | None, source: str) -> Known:
+    return Known(view(Record(name, spec)), source=source)
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ([("n", None, "p"), ("m", None, "q")], ["n", "m"]),
+        ([("n", "a.py:N", "p"), ("n", "b.py:N", "p")], ["a.py:N", "b.py:N"]),
+        ([("n", "a.py:N", "p"), ("n", "b.py:N", "q")], ["a.py:N", "b.py:N"]),
+        ([("n", "a.py:N", "p"), ("n", "a.py:N", "q")], ["n (p)", "n (q)"]),
+        ([("n", "a.py:N", "p"), ("n", "b.py:N", "p"), ("n", "a.py:N", "q")], ["a.py:N (p)", "b.py:N (p)", "n (q)"]),
+        ([("n", "a.py:N", ""), ("n", "a.py:N", "r/q")], ["n", "n (q)"]),  # profiled now, and as it was kept
+        ([("n", None, "a/z.yaml"), ("n", None, "b/z.yaml")], ["n (a/z.yaml)", "n (b/z.yaml)"]),
+    ],
+)
+def test_a_name_is_as_long_as_it_takes(models: list[tuple[str, str | None, str]], names: list[str]) -> None:
+    assert [one.view.name for one in told_apart([entry(*model) for model in models])] == names
+
+
+def test_a_folder_named_twice_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path).save(published("a").record)
+    with pytest.raises(InputError, match="which stands before it: name it once"):
+        gather([str(tmp_path), f"{tmp_path}/."], "macs")
 
 
 def test_memory_is_read_where_the_score_asks_for_it() -> None:

@@ -208,7 +208,25 @@ def test_one_table_of_each_machine(tmp_path: Path) -> None:
     other.write_bytes(INFERENCE.read_bytes())
     told = refusal([RESULTS, INFERENCE, other], on="arch,img_size")
     assert "throughput would come from infer_samples_per_sec of inference.csv and " in told
-    assert "a folder for each machine" in told
+    assert "a record has one published time: import once for each" in told
+
+
+def test_two_times_of_one_table_are_imported_one_by_one(write: Write, tmp_path: Path) -> None:
+    table = write("model,error,cpu_ms,gpu_ms", "a,30,20.0,2.0", "b,20,10.0,3.0")
+    shared = "error:error:percent"
+    told = refusal([table], f"{shared},cpu_ms:latency:ms,gpu_ms:latency:ms", constants={"batch": "1"})
+    assert told.startswith(
+        "latency would come from cpu_ms of t.csv and gpu_ms of t.csv, and a record has one published"
+    )
+    for device in ("cpu", "gpu"):  # as the message says
+        constants = {"batch": "1", "device": device}
+        import_tables([table], f"{shared},{device}_ms:latency:ms", constants=constants).save(tmp_path / f"zoo-{device}")
+    records = [one for device in ("cpu", "gpu") for one in eb.read_folder(tmp_path / f"zoo-{device}").records]
+    groups = eb.rank(records, score="latency", by="device").groups
+    assert {group.label: [row.name for row in group.rows] for group in groups} == {
+        "cpu": ["b (zoo-cpu)", "a (zoo-cpu)"],
+        "gpu": ["a (zoo-gpu)", "b (zoo-gpu)"],
+    }
 
 
 # Traps

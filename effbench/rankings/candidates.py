@@ -32,10 +32,12 @@ class Known:
 
     Attributes:
         costs: `costs_of` its trace; None where it has none, an error where it cannot be read.
+        source: the folder or suite that it was read from; "" where it was in none.
     """
 
     view: RecordView
     costs: Costs | InputError | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from effbench.judge.terms import TERMS
 from effbench.rankings.candidates import Known, Wanted, candidates_of
 from effbench.rankings.columns import cut, facts_of, grouping, numbers_of, sorted_by
 from effbench.rankings.metric_choice import MetricChoice, names_of, parse_metric
+from effbench.rankings.naming import told_apart
 from effbench.rankings.sources import known_of
 from effbench.records import Note
 from effbench.store import Stored
@@ -96,7 +97,7 @@ def rank(
             their figures depend on, or no record can be ranked; the reasons are given.
     """
     choice = Choice(metric, score, convention, max_error, by, where, sort, top, mixed, draws, seed)
-    return rank_known(known_of(records, _convention(convention), reads_memory(choice)), choice)
+    return rank_known(told_apart(known_of(records, _convention(convention), reads_memory(choice))), choice)
 
 
 def _convention(name: str) -> str:

@@ -14,6 +14,7 @@ from effbench.judge.blame import is_users
 from effbench.judge.convention import conventions
 from effbench.judge.work import formulas
 from effbench.rankings.candidates import Known
+from effbench.rankings.naming import told_apart
 from effbench.rankings.trace_costs import Costs, costs_of
 from effbench.records import ErrorFigure, Note, Record
 from effbench.store import Store, Stored, code_version, of_traces, view
@@ -34,10 +35,12 @@ def gather(
         say: told what is being read.
 
     Raises:
-        InputError: a source is none of these, or there is no record in them. ModelError: a model raised.
+        InputError: a source is none of these or is named twice, or there is no record in them.
+        ModelError: a model raised.
     """
     found: list[Known] = []
     notes: list[Note] = []
+    _refuse_repeats(sources)
     for source in sources:
         say(f"reading {source}")
         known, said = _read(source, convention, memory)
@@ -46,16 +49,29 @@ def gather(
     if not found:
         why = "; ".join(note.text for note in notes) or "effbench profile SPEC --record DIR makes one"
         raise InputError(f"{', '.join(sources)}: no record there: {why}")
-    return _distinct(found), tuple(notes)
+    return told_apart(found), tuple(notes)
 
 
 def _read(source: str, convention: str, memory: bool) -> tuple[Sequence[Known], tuple[Note, ...]]:
-    if source.endswith((".yaml", ".yml")):
+    if _is_suite(source):
         return known_of(api.read_published(Path(source)).records, convention, memory), ()
     if Path(source).is_dir():
         return _read_folder(Path(source), convention, memory)
-    made = api.gather([source])
-    return known_of(made.records, convention, memory), made.notes
+    return known_of([api.profiled(source)], convention, memory), ()
+
+
+def _is_suite(source: str) -> bool:
+    return source.endswith((".yaml", ".yml"))
+
+
+def _refuse_repeats(sources: Sequence[str]) -> None:
+    seen: dict[Path, str] = {}
+    for source in sources:
+        if _is_suite(source) or Path(source).is_dir():
+            place = Path(source).resolve()
+            if place in seen:
+                raise InputError(f"{source}: the same as {seen[place]}, which stands before it: name it once")
+            seen[place] = source
 
 
 def _read_folder(folder: Path, convention: str, memory: bool) -> tuple[Sequence[Known], tuple[Note, ...]]:
@@ -65,7 +81,7 @@ def _read_folder(folder: Path, convention: str, memory: bool) -> tuple[Sequence[
     name = f"costs-{convention}{'-memory' if memory else ''}"
     derive = partial(costs_of, convention=convention, memory=memory)
     costs: Mapping[str, Any] = of_traces(folder, digests, derive, name, _version(convention)) if digests else {}
-    return [Known(one, None if one.trace is None else costs[one.trace]) for one in views], notes
+    return [Known(one, None if one.trace is None else costs[one.trace], str(folder)) for one in views], notes
 
 
 def _version(convention: str) -> str:
@@ -83,25 +99,12 @@ def known_of(records: Sequence[Stored | Known], convention: str, memory: bool = 
             return stored
         trace = stored.trace
         if trace is None:
-            return Known(view(stored.record))
+            return Known(view(stored.record), source=stored.source)
         if id(trace) not in costs:
             costs[id(trace)] = costs_of(trace, convention, memory)
-        return Known(view(stored.record), costs[id(trace)])
+        return Known(view(stored.record), costs[id(trace)], stored.source)
 
     return tuple([known(stored) for stored in records])
-
-
-def _distinct(found: Sequence[Known]) -> tuple[Known, ...]:
-    """Returns the records, those that share a name renamed after their spec."""
-    seen: dict[str, int] = {}
-    for known in found:
-        seen[known.view.name] = seen.get(known.view.name, 0) + 1
-    return tuple(
-        replace(known, view=replace(known.view, name=known.view.spec or known.view.name))
-        if seen[known.view.name] > 1
-        else known
-        for known in found
-    )
 
 
 def state(found: Sequence[Known], stated: Sequence[tuple[str, ErrorFigure]], metric: str) -> tuple[Known, ...]:

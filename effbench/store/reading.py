@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,10 +31,11 @@ STALE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record with its trace, if it has one."""
+    """A record with its trace, if it has one, and the folder or suite that it was read from; "" is none."""
 
     record: Record
     trace: Trace | None
+    source: str = field(default="", compare=False)
 
 
 def places(folder: Path, name: str, spec: str | None) -> Iterator[Path]:
@@ -62,7 +63,7 @@ def read_all(folder: Path) -> tuple[tuple[Stored, ...], tuple[Note, ...]]:
         record = read_record(path)
         if record.trace is not None and record.trace not in traces:
             traces[record.trace] = beside.trace(record.trace)
-        return Stored(record, None if record.trace is None else traces[record.trace])
+        return Stored(record, None if record.trace is None else traces[record.trace], str(folder))
 
     files, odd = stamps(folder, ".json")
     skipped = _Skipped(folder, odd)

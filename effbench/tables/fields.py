@@ -68,14 +68,17 @@ def parse_constants(texts: Sequence[str]) -> dict[str, str]:
 
 def _refuse_twice(field: str, givers: Sequence[tuple[int, Column]]) -> None:
     """Raises InputError where the columns of a field cannot stand beside each other."""
-    numbers = [number for number, _ in givers]
-    places = " and ".join(f"{column.target.column} of {column.table.name}" for _, column in givers)
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"{field} would come from {places}: map one of them")
     if len(givers) < 2:
         return
+    numbers = [number for number, _ in givers]
+    places = " and ".join(f"{column.target.column} of {column.table.name}" for _, column in givers)
     if field in TIMES or field in OF_TIMES:
-        raise InputError(f"{field} would come from {places}: import them apart, a folder for each machine")
+        raise InputError(
+            f"{field} would come from {places}, and a record has one published time: import once for each, "
+            "with a --set device=… and a --record DIR of its own, then rank both folders --by device"
+        )
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{field} would come from {places}: map one of them")
     first = givers[0][1].target
     if first.is_metric:
         raise InputError(f"{field} would come from {places}: map one of them, or give them two names")
