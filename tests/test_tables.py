@@ -350,7 +350,7 @@ def test_a_cell_that_cannot_be_is_named(write: Write, cell: str, mapping: str, t
     [
         ("x:error:percent", {}, "unknown column 'x'"),
         ("valu:error:percent", {}, "unknown column 'valu': did you mean value"),
-        ("", {}, "t.csv: its header is of no known layout: give --map; its columns are model, value, other"),
+        ("", {}, "t.csv: its header is of no known layout: give --map COLUMN:FIELD[:UNIT],…; its columns are model, "),
         ("value:error:percent,value:error:percent", {}, "--map says the same of a column twice"),
         ("value:error:percent,other:error:percent", {}, "error would come from value of t.csv and other of t.csv"),
         ("value:macs:M,other:flops:M", {}, "both macs and flops are mapped"),

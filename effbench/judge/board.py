@@ -17,6 +17,7 @@ from effbench.judge.ranking import Group, Ranked
 from effbench.judge.scores.dead import dead_note, dead_terms
 from effbench.judge.scores.exchange import exchange_rate
 from effbench.judge.scores.kinds import Score
+from effbench.judge.scores.wrong_way import wrong_way
 from effbench.judge.standing import (
     Standing,
     drawn_terms,
@@ -109,7 +110,7 @@ def board(
         times=times,
     )
     rows = _rows(label, entrants, columns, score, rules)
-    about = _about(score, terms, measure)
+    about = (*_about(score, terms, measure), *wrong_way(score, terms, senses))
     uncertain = certainty(entrants, drawn, few)
     return Board(Group(label, rows, trade), (*about, *said, *uncertain, *_missing(rows)), draws if drawn else 0)
 

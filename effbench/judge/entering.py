@@ -179,7 +179,7 @@ def alike(
     counted = {"flops", "macs"} & set(score.reads)
     foreign = [_counted_by(entrant.candidate, counted, convention) for entrant in entrants]
     if all(foreign):  # none is counted as asked: none can be ranked, whatever they share
-        text = "its FLOPs were counted by {}, this ranking is by {}"
+        text = "its FLOPs were counted by {0}, this ranking is by {1}: --convention {0} ranks it"
         pairs = zip(entrants, foreign, strict=True)
         return (), tuple(Excluded(one.candidate.name, text.format(by, convention)) for one, by in pairs), ()
     found = conditions_of(

@@ -66,7 +66,7 @@ def _columns(document: Document, rows: Sequence[Document]) -> tuple[Column, ...]
         *_terms(document, rows),
         *(Column(name, name, show=_number(".4g")) for name in special),
         Column("error", error, show=_number(".4f")),
-        Column("error_half_width", "±", show=_number(".2g", missing=""), wide=True),
+        Column("error_half_width", "±", show=_number("#.2g", missing=""), wide=True),
         Column("score", "Score", show=_number(".7g", missing="overflow")),
         *([Column("order", "ln score", show=_number(".3f"))] if overflows else []),
         Column("tie", "Tie", wide=True),
@@ -96,9 +96,9 @@ _TERMS: Mapping[str, tuple[str, str, float]] = {
 def _terms(document: Document, rows: Sequence[Document]) -> Iterable[Column]:
     for term, (key, title, per) in _TERMS.items():
         # What the score does not read makes room for what it does.
-        yield Column(key, title, show=_digits(per), wide=term not in document["reads"] and term != "latency")
+        yield Column(key, title, show=_digits(per), wide=term not in document["reads"])
         if any(row.get(f"{key}_half_width") is not None for row in rows):
-            yield Column(f"{key}_half_width", "±", show=_number(".2g", per, missing=""), wide=True)
+            yield Column(f"{key}_half_width", "±", show=_number("#.2g", per, missing=""), wide=True)
 
 
 def _title(document: Document) -> str:
@@ -124,7 +124,7 @@ def _caption(document: Document, keys: set[str]) -> Iterable[str]:
         yield "Pareto ●: no other row is better in one term of the score and as good in the others"
     if "break_even" in keys:
         yield (
-            "break-even: by how much a row's error must be below that of the row above to tie with it; "
+            "break-even: by how much a row's error must be below that of the row ranked above it to tie with that; "
             "lead: by how much it is"
         )
     if "reversed" in keys:
@@ -183,7 +183,8 @@ def _number(spec: str, per: float = 1.0, missing: str = MISSING) -> Show:
     """Returns how to show a number in units of `per`; None is shown as `missing`."""
 
     def show(cell: Cell) -> str:
-        return format(cell / per, spec) if isinstance(cell, int | float) else missing
+        # "#" keeps the zeros of "0.30", and the point of "12."
+        return format(cell / per, spec).rstrip(".") if isinstance(cell, int | float) else missing
 
     return show
 

@@ -91,7 +91,11 @@ def _sheet(table: Table, asked: Sequence[Target], samples: int | None, point: Po
     followed = layouts.get(layout) if layout is not None and not asked else None
     targets = _targets(followed, table) if followed else [one for one in asked if one.column in table.columns]
     if not targets:
-        told = "no target of --map is a column of it" if asked else "its header is of no known layout: give --map"
+        told = (
+            "no target of --map is a column of it"
+            if asked
+            else "its header is of no known layout: give --map COLUMN:FIELD[:UNIT],…"
+        )
         raise InputError(f"{table.name}: {told}; its columns are {', '.join(table.columns)}")
     columns = tuple(_column(table, target, point) for target in targets if target.field != "name")
     shares = samples or (followed.samples if followed else None)

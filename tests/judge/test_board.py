@@ -113,6 +113,30 @@ def test_models_of_which_nothing_but_rounding_is_known_are_named_among_others() 
     assert "rounding-alone" not in said
 
 
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("throughput", ("throughput", "the worse it is, the better the score: max: throughput turns it round")),
+        (
+            "max: latency * error",
+            ("latency, error", "the worse it is, the better the score: min: latency * error turns"),
+        ),
+        ("params * throughput", ("throughput", "the worse it is, the better the score: check the signs in it")),
+        ("params / throughput", None),
+        ("max: throughput", None),
+        ("netscore", None),
+        ("mnasnet:T=0.001", None),
+    ],
+)
+def test_a_score_that_rewards_the_worse_is_told_of(score: str, said: tuple[str, str] | None) -> None:
+    rate = Figure(100.0, direction="higher")
+    models = [share(name, 10.0 + place, None, 1e6 * (1 + place)) for place, name in enumerate("abc")]
+    fast = [Candidate(one.name, {**one.figures, "throughput": rate, "latency": Figure(0.01)}) for one in models]
+    macs = [Candidate(one.name, {**one.figures, "macs": Figure(1e9)}) for one in fast]
+    found = [note for note in ranked(macs, score).notes if note.code == "wrong-way"]
+    assert [(note.subject, note.text.startswith(said[1])) for note in found] == ([(said[0], True)] if said else [])
+
+
 # Uncertainty
 
 

@@ -55,7 +55,7 @@ _ASKING = (
         metavar="NAME[:PARAM=…]|FORMULA",
         default="params_flops_exp",
         show_default=True,
-        help="See effbench list scores; or terms, such as 'latency * exp(20*error)'.",
+        help="See effbench list scores; or terms, such as 'latency * exp(20*error)', 'max: …' where more is better.",
     ),
     click.option(
         "--error",
