@@ -330,6 +330,8 @@ def test_a_ranking_is_a_frame() -> None:
     assert list(frame["rank"]) == [1, 2]
     assert frame["error"].tolist() == [1.0, 2.0]
     assert frame["score"][0] == pytest.approx(1.0 * 2.0 * math.e)
+    # 10^6 parameters times 2 · 10^9 FLOPs, a thousand and ten thousand times, is more than 64 bits hold.
+    assert (frame["params"] * 1000 * frame["flops"] * 10_000).tolist() == [2e22, 2e22]
     assert {"params", "flops", "latency_s", "rank_low", "p_best", "front", "break_even"} <= set(frame.columns)
 
 

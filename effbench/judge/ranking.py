@@ -154,7 +154,11 @@ class Ranking:
         return self.measure.label if self.measure is not None else self.metric
 
     def to_frame(self) -> DataFrame:
-        """Returns one row per model, best first, under the keys that the rows of the JSON document have."""
+        """Returns one row per model, best first, under the keys that the rows of the JSON document have.
+
+        Counts are floats: as integers, params × FLOPs of a large model would overflow without a word.
+        """
         from pandas import DataFrame
 
-        return DataFrame([row.to_dict() for row in self.rows])
+        frame = DataFrame([row.to_dict() for row in self.rows])
+        return frame.astype({name: float for name in ("params", "macs", "flops") if name in frame})

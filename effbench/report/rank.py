@@ -16,8 +16,16 @@ MISSING = "—"
 """A figure that a model does not have; a note says why."""
 
 
-def rank_report(document: Document) -> Report:
-    """Returns each leaderboard with what is said of it as a whole, and the models left out with the reason."""
+LEFT_OUT = 20
+"""Models left out that people are shown; programs get all of them."""
+
+
+def rank_report(document: Document, left_out: int | None = LEFT_OUT) -> Report:
+    """Returns each leaderboard with what is said of it as a whole, and the models left out with the reason.
+
+    Args:
+        left_out: how many of these are named; None is all.
+    """
     groups, rows = document["groups"], _by_group(document)
     boards = [_leaderboard(document, group, rows.get(group["group"], [])) for group in groups]
     if boards:  # what heads all of them stands once, and so does what explains them
@@ -33,7 +41,10 @@ def rank_report(document: Document) -> Report:
             blocks.append(Text(lines))
     if document["excluded"]:
         columns = (Column("model", "Model", align="left"), Column("reason", "Reason", align="left"))
-        blocks.append(Table("Not ranked", columns, tuple(document["excluded"])))
+        named = tuple(document["excluded"][:left_out])
+        more = len(document["excluded"]) - len(named)
+        caption = (f"and {more:,} more, which --format json and csv name",) if more else ()
+        blocks.append(Table("Not ranked", columns, named, caption=caption))
     return Report(document, tuple(blocks), notes_of(document))
 
 

@@ -102,6 +102,18 @@ def test_gated_models_are_listed(run: Run, suite: Path) -> None:
     assert json.loads(run("rank", "suite.yaml", "--max-error", "15", "--format", "json").out)["rows"][0]["rank"] == 1
 
 
+def test_of_many_left_out_people_are_shown_the_first(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [row(f"m{place:02}", 1 + place, 5.0 + place, 0.001, 64) for place in range(30)]
+    Path("many.yaml").write_text(yaml.safe_dump({"suite": "s", "models": rows}))
+    words = ("rank", "many.yaml", "--max-error", "8")  # 5, 6, 7 and 8 stay
+    table = run(*words).out
+    assert table.count("is above the limit of 8") == 20
+    assert "and 6 more, which --format json and csv name" in table
+    assert len(json.loads(run(*words, "--format", "json").out)["excluded"]) == 26
+    assert run(*words, "--format", "csv").out.count("is above the limit of 8") == 26
+
+
 def test_sorting_and_cutting(run: Run, suite: Path) -> None:
     done = run("rank", "suite.yaml", "--sort", "-error", "--top", "2", "--format", "json")
     assert names(done.out) == ["small", "middle"]
