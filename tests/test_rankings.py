@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,24 @@ def test_a_filter_says_what_it_left_out_and_what_it_cannot_decide() -> None:
     assert "1 of 3 models do not meet latency < 0.1" in {note.text for note in ranking.notes}
     with pytest.raises(InputError, match=r"nothing to rank by loss under macs: .*1 of 1 models do not meet"):
         eb.rank([timed], where="latency > 1")
+
+
+def test_where_nothing_can_be_ranked_the_commonest_reasons_are_told() -> None:
+    models = [
+        published(f"m{place}", 20.0 + place % 4) for place in range(6)
+    ]  # two of 20 and of 21, one of 22 and of 23
+    told = (
+        "2 × its error of 20 percent is above the limit of 1; 2 × its error of 21 percent is above the limit of 1; "
+        "1 × its error of 22 percent is above the limit of 1; 1 more"
+    )
+    with pytest.raises(InputError, match=re.escape(told)):
+        eb.rank(models, max_error=1.0)
+
+
+def test_many_models_under_other_conditions_are_counted_and_few_are_named() -> None:
+    models = [published(f"m{place}", batch=64) for place in range(4)] + [published("n", batch=1)]
+    with pytest.raises(InputError, match=r"batch differs: 64 \(4 models\), 1 \(n\): rank those apart"):
+        eb.rank(models, score="latency")
 
 
 def test_rows_are_sorted_by_any_column_and_ranks_stay() -> None:

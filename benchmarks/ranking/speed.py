@@ -102,7 +102,8 @@ def page(found: dict[str, Any]) -> str:
         "",
         f"The bar is {BAR_S:g} s for all: {'met' if worst <= BAR_S else 'missed'}.",
         "",
-        f"Larger tables, one run each, {found['draws']:,} draws; models whose order noise might turn round are compared,",
+        f"Larger tables, one run each, {found['draws']:,} draws; models whose order noise might turn round are "
+        "compared,",
         "and in this table these are many. Beyond the largest one, intervals wait to be asked for.",
         "",
         *study.markdown(["models", "intervals of ranks, s", "all, s"], larger),

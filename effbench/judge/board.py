@@ -111,7 +111,7 @@ def board(
     )
     rows = _rows(label, entrants, columns, score, rules)
     about = (*_about(score, terms, measure), *wrong_way(score, terms, senses))
-    uncertain = certainty(entrants, drawn, few)
+    uncertain = certainty(entrants, score.reads, drawn)
     return Board(Group(label, rows, trade), (*about, *said, *uncertain, *_missing(rows)), draws if drawn else 0)
 
 

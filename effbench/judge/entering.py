@@ -187,7 +187,7 @@ def alike(
     )
     apart = differing(found)
     if apart and not mixed:
-        raise InputError(f"{told(apart)}: {remedy(apart)}")
+        raise InputError(f"{told(apart, NAMED)}: {remedy(apart)}")
     notes = [Note("mixed", one.condition, told([one], NAMED)) for one in apart]
     for one in not_stated(found):
         notes.append(

@@ -205,8 +205,9 @@ def _kept(
 
 
 def _nothing(ranking: Ranking, choice: Choice) -> str:
-    reasons = Counter(item.reason for item in ranking.excluded).most_common(5)
-    told = "; ".join(f"{models} × {reason}" for reason, models in reasons)
+    reasons = Counter(item.reason for item in ranking.excluded).most_common(3)
+    rest = len(ranking.excluded) - sum(models for _, models in reasons)
+    told = "; ".join([*(f"{models:,} × {reason}" for reason, models in reasons), *([f"{rest:,} more"] if rest else [])])
     said = "; ".join(note.text for note in ranking.notes if note.code == "filter")
     by = ranking.metric or ranking.score.name
     return f"nothing to rank by {by} under {choice.convention}: {told or said or 'there are no models'}"

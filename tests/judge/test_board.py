@@ -179,6 +179,10 @@ def test_many_models_get_intervals_where_draws_are_asked_for(monkeypatch: pytest
     assert {row.rank_low for row in bare.rows} == {None}
     said = {note.code: note.text for note in bare.notes}
     assert said["no-intervals"].startswith("ranks are nominal: intervals of 4 models take up to some 1 minute")
+    nominal = ranked([candidate(f"m{place}", error=1.0 + place) for place in range(4)])  # nothing could be drawn
+    assert {note.text for note in nominal.notes if note.code == "no-intervals"} == {
+        "ranks are nominal: nothing that the score reads has a stated sample size or interval"
+    }
     asked = ranked(models, rules=Rules(draws=200))
     assert asked.rows[0].rank_high == 4
     assert "no-intervals" not in {note.code for note in asked.notes}
