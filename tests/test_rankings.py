@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import traced
@@ -17,6 +18,8 @@ from effbench.rankings.choose import Choice
 from effbench.rankings.metric_choice import parse_metric
 from effbench.records import (
     CostFigure,
+    Energy,
+    EnergyWindow,
     ErrorFigure,
     Evaluation,
     ProcessRun,
@@ -74,6 +77,59 @@ def test_latency_is_the_typical_process_and_throughput_the_batch_over_it() -> No
     assert rows["b"].figures["latency"] == pytest.approx(0.02)  # √(.01 · .04)
     per_s = eb.rank([measured("a", 0.02)], score="max: throughput").rows[0].figures["throughput"]
     assert per_s == pytest.approx(4 / 0.02)
+
+
+def drifting(name: str, factor: float, run: str) -> Stored:
+    """A model timed on a machine that slows down by a half over eight rounds, all models alike."""
+    noise = (0, 1, -1, 2, 0, -2, 1, -1)
+    times = tuple(0.01 * factor * (1 + 0.06 * place + 1e-4 * off) for place, off in enumerate(noise))
+    stored = measured(name, *times)
+    return replace(stored, record=replace(stored.record, timings=(timing(times, run=run),)))
+
+
+@pytest.mark.parametrize(("runs", "apart"), [(("r", "r"), True), (("r", "s"), False), (("", ""), False)])
+def test_drift_that_models_shared_in_one_run_cancels(runs: tuple[str, str], apart: bool) -> None:
+    ranking = eb.rank([drifting("a", 1.0, runs[0]), drifting("b", 1.03, runs[1])], score="latency")
+    found = [(row.name, row.rank_low, row.rank_high) for row in ranking.rows]
+    assert found == ([("a", 1, 1), ("b", 2, 2)] if apart else [("a", 1, 2), ("b", 1, 2)])
+
+
+def drawing(name: str, *joules: float, source: Any = "rapl", calls: int = 100) -> Stored:
+    windows = tuple(EnergyWindow(each, 10.0, 1000, calls) for each in joules)
+    stored = measured(name, 0.01, 0.02)
+    counted = timing((0.01, 0.02), energy=Energy(source, "package-0", 0.001, windows))
+    return replace(stored, record=replace(stored.record, timings=(counted,)))
+
+
+def test_joules_of_a_call_are_ranked_with_their_interval() -> None:
+    ranking = eb.rank([drawing("a", 10, 11, 12), drawing("b", 50, 52, 51)], score="energy")
+    first, second = ranking.rows
+    assert first.name == "a"
+    assert first.figures["energy"] == pytest.approx(0.11)
+    # Student's t of 3 repeats: 4.3027 · 0.01/√3 = 0.02484 J.
+    assert first.half_widths["energy"] == pytest.approx(0.02484, rel=1e-3)
+    assert (first.rank_low, first.rank_high, second.rank_low) == (1, 1, 2)
+    assert dict(first.conditions)["energy"] == "rapl: package-0"
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"),
+    [
+        (measured("b", 0.01), "its energy was not measured"),
+        (drawing("b", 50, 51, source="modelled"), "its energy is modelled, which is no measurement"),
+        (drawing("b", 50, calls=0), "no window of its energy holds a call"),
+        (drawing("b", 0), "its energy is 0 J: the counter did not count"),
+    ],
+)
+def test_joules_that_no_counter_read_do_not_enter(stored: Stored, why: str) -> None:
+    ranking = eb.rank([drawing("a", 10, 11), stored], score="energy")
+    assert [row.name for row in ranking.rows] == ["a"]
+    assert [(left.name, left.reason) for left in ranking.excluded] == [("b", why)]
+
+
+def test_joules_of_different_counters_are_not_ranked_together() -> None:
+    with pytest.raises(InputError, match="energy"):
+        eb.rank([drawing("a", 10, 11), drawing("b", 50, 51, source="nvml")], score="energy")
 
 
 def test_of_several_plans_the_one_that_most_models_share_is_read() -> None:

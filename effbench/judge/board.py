@@ -235,7 +235,7 @@ def _half_widths(one: Entrant, shown: Sequence[str], found: Standing | None, pla
     widths: dict[str, float] = {}
     for term in shown:
         figure = one.candidate.figures.get(term)
-        if figure is not None and term in ("latency", "throughput"):
+        if figure is not None and term in ("latency", "throughput", "energy"):
             width = half_width_of(figure)
         else:
             drawn = None if found is None else found.half_widths.get(term)
