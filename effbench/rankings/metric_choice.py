@@ -9,6 +9,7 @@ from effbench.errors import InputError
 from effbench.judge.candidate import ERROR_WORDS, EVERY_QUALITY, Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.uncertainty import PerSample, stated_error
+from effbench.metrics import metrics, value_of
 from effbench.records import Direction, ErrorFigure, Note
 from effbench.store import EvaluationView, RecordView
 
@@ -69,8 +70,6 @@ def parse_metric(text: str) -> MetricChoice:
 
 def direction_of(metric: str, unit: str) -> Direction:
     """Returns which values of a stated figure are better: what its metric says, else what its name does."""
-    from effbench.metrics import metrics
-
     known = metrics.find(metric)
     if known is not None and (known.unit == unit or {known.unit, unit} <= {"fraction", "percent"}):
         return known.direction
@@ -84,8 +83,6 @@ def _says_quality(metric: str) -> bool:
 
 def _doubt(metric: str, unit: str) -> tuple[Note, ...]:
     """Returns what a reader is told of a stated figure whose name does not say which values are better."""
-    from effbench.metrics import metrics
-
     name = metric.lower()
     if (
         unit == "dB"
@@ -106,8 +103,6 @@ def names_of(view: RecordView) -> set[str]:
 
 
 def _measured(view: RecordView, place: int) -> Figure:
-    from effbench.metrics import value_of
-
     evaluation = view.evaluation(place)
     data = " ".join(part for part in (evaluation.data, evaluation.digest[:8]) if part)
     conditions = [("data", data)] if data else []
@@ -144,8 +139,6 @@ def _evidence(metric: str, figure: ErrorFigure) -> object:
 
     None too where its value is impossible, which is told elsewhere.
     """
-    from effbench.metrics import metrics
-
     known = metrics.find(metric)
     if figure.n is None or not (known.binomial if known is not None else not _says_quality(metric)):
         return None
