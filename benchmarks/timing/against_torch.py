@@ -3,8 +3,8 @@
 Agreement. One model in one process at one thread count is timed by both, a short block of calls of each in random order
 after two untimed ones (which `Timer.timeit` makes too), so that drift hits both alike. A block's value is the mean of
 its calls, as it is torch's. Two differences are given: that of the two medians of all blocks, which the bar is about,
-and the median of the ratios of the two blocks of a pair with its interval by order statistics. The first is the one that
-a machine of several paces spoils: each median then falls into whichever pace held a little longer.
+and the median of the ratios of the two blocks of a pair with its interval by order statistics. A machine of several
+paces spoils the first: each median then falls into whichever pace held a little longer.
 
 Wall time at equal width. effbench times the model in fresh processes until its own 95 % interval is narrow enough; of
 one long `Timer.blocked_autorange` the first blocks count, until the interval of their median is as narrow. That
@@ -211,7 +211,7 @@ def table(found: dict[str, Any]) -> str:
         f"Python {platform.python_version()}, torch {torch.__version__}, {found['threads']} threads, {INPUT}; "
         f"own cost of a call {cost['added_s'] * 1e9:.0f} ns, {cost['in_the_time_s'] * 1e9:.0f} ns of it in its time",
         "",
-        "| model | effbench, ms | torch, ms | of medians | within 1 % | of pairs | 95 % interval | pairs | within 1 % |",
+        "| model | effbench, ms | torch, ms | medians | within 1 % | pairs | 95 % interval | number | within 1 % |",
         "| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | --- |",
     ]
     for row in found["rows"]:
