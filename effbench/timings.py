@@ -227,10 +227,7 @@ class _Listening(Wrapped):
     heard: _Heard
 
     def start(self, number: int) -> Session:
-        session = self.entrant.start(number)
-        self.heard.notes.setdefault(self.name, []).extend(getattr(session, "notes", ()))
-        self.heard.samples[self.name] = getattr(session, "samples", None)
-        return _Heeded(self.name, session, self.heard)
+        return _Heeded(self.name, self.entrant.start(number), self.heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +237,11 @@ class _Heeded:
     model: str
     session: Session
     heard: _Heard
+
+    def ready(self) -> None:
+        self.session.ready()
+        self.heard.notes.setdefault(self.model, []).extend(getattr(self.session, "notes", ()))
+        self.heard.samples[self.model] = getattr(self.session, "samples", None)
 
     @property
     def threads(self) -> int:

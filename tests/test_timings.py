@@ -48,6 +48,9 @@ class TalkingSession:
         self.asked.append("call")
         return self.session.call(times)
 
+    def ready(self) -> None:
+        self.session.ready()
+
     def rest(self) -> None:
         self.asked.append("rest")
         self.session.rest()

@@ -152,6 +152,8 @@ class Machine:
         slow = 10.0 if self.calls <= 3 else 1.0
         return (slow * (2e-3 + 1e-3 * self.batch),) * times
 
+    def ready(self) -> None: ...
+
     def rest(self) -> None:
         self.log.append("rest")
 
