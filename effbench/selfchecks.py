@@ -12,10 +12,10 @@ from effbench.judge.disturbances import GPU_KINDS, KINDS, Disturbed, disturbance
 from effbench.judge.selfcheck import SelfCheck, self_check
 from effbench.judge.timings import Estimate, estimate
 from effbench.judge.verdict import Comparison, compare, pair_log_ratios
+from effbench.measure.timing.deadline import TIME_IS_UP, Deadline
 from effbench.measure.timing.entrant import Died, Entrant, Now
 from effbench.measure.timing.rounds import Interference
 from effbench.measure.timing.run import Progress
-from effbench.measure.timing.together import TIME_IS_UP, Together
 from effbench.records import Note, StopRule, Timing, TimingPlan
 from effbench.records.environment import Environment
 from effbench.records.peaks import Peaks
@@ -129,7 +129,7 @@ def checked(
         Interrupted: somebody ended it when a pair was finished already; what was measured so far is kept.
     """
     start_s = now() if begin_s is None else begin_s
-    together = Together(entrants, now, start_s + budget_s * (1 - _PEAKS - _END))
+    deadline = Deadline(entrants, now, start_s + budget_s * (1 - _PEAKS - _END))
     last = Progress(0, 0, 0.0, 0.0, ())
 
     def on_round(found: Progress) -> None:
@@ -148,11 +148,9 @@ def checked(
         return peaks(max(min(left_s, budget_s * _PEAKS), 1.0), environment)
 
     try:
-        timed = time_entrants(together.entrants, rule, 0, now, on_round, watch)
+        timed = time_entrants(deadline.entrants, rule, 0, now, on_round, watch)
     except Interrupted as stop:
         raise Interrupted(_ended(judged(stop.kept, None)), stop) from stop
-    finally:
-        together.close()
     return _with_peaks(timed, measured, judged, say)
 
 

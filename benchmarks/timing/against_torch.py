@@ -32,9 +32,9 @@ from torch.utils.benchmark import Timer
 from effbench.measure.load import load
 from effbench.measure.source import Loaded, runnable
 from effbench.measure.timing.clocks import CpuClock
+from effbench.measure.timing.deadline import TIME_IS_UP, Deadline
 from effbench.measure.timing.run import Progress, timed
 from effbench.measure.timing.step import prepare
-from effbench.measure.timing.together import TIME_IS_UP, Together
 from effbench.measure.timing.wire import Asked
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, TimingPlan
@@ -132,11 +132,8 @@ def effbench_run(name: str, plan: TimingPlan, half_width: float, budget_s: float
     steps: list[Progress] = []
     rule = StopRule(half_width=half_width, budget_s=budget_s)
     begin_s = time.perf_counter()
-    together = Together([Worker(name, asked(name), plan)], time.perf_counter, begin_s + WALL_S)
-    try:
-        (timing,) = timed(together.entrants, rule, 0, time.perf_counter, steps.append)
-    finally:
-        together.close()
+    deadline = Deadline([Worker(name, asked(name), plan)], time.perf_counter, begin_s + WALL_S)
+    (timing,) = timed(deadline.entrants, rule, 0, time.perf_counter, steps.append)
     if timing.died not in (None, TIME_IS_UP):
         raise SystemExit(timing.died)
     wall_s = time.perf_counter() - begin_s

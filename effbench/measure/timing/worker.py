@@ -157,14 +157,17 @@ class WorkerSession:
             return
         try:
             self._greeted()
+            self._take_in(self._answer())
         except BaseException:
             self.close()
             raise
-        answer = self._answer()
+        self._is_ready = True
+
+    def _take_in(self, answer: Message) -> None:
+        """Keeps what the process says of the model that it has loaded."""
         self._threads, self.load_s = int(answer["threads"]), float(answer["load_s"])
         self.notes = tuple(Note(*note) for note in answer["notes"])
         self.samples = answer.get("samples")
-        self._is_ready = True
 
     def call(self, times: int) -> tuple[float, ...]:
         """Returns the seconds of each of so many calls in a row.
@@ -225,7 +228,7 @@ class WorkerSession:
             )
 
     def _asked(self, message: Mapping[str, Any]) -> Message:
-        """Returns the answer to a request once it is ready; after a failure the process is of no more use, and ended."""
+        """Returns the answer to a request, once it is ready; after a failure the process is of no use, and ended."""
         self.ready()
         self._child.write(encode(message))
         return self._answer()
