@@ -104,7 +104,9 @@ class Evaluated:
 def interval_of(evaluation: Evaluation, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
     """Returns the ends of the 95 % percentile bootstrap interval over samples; None of fewer than two.
 
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Samples are drawn as in a ranking.
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Samples are drawn as in a ranking: shares
+    of samples with Jeffreys' prior, whose interval ends at 0 or 1 where the share itself is that (Brown, Cai and
+    DasGupta, Statistical Science 16, 2001).
 
     Raises:
         InputError: it has no value in any draw.
@@ -113,12 +115,14 @@ def interval_of(evaluation: Evaluation, draws: int = DRAWS, seed: int = 0) -> tu
 
     from effbench.judge.draws import draw_errors
     from effbench.judge.evidence import PerSample
+    from effbench.metrics.values import value_of
 
     if evaluation.n < 2:
         return None
     found = draw_errors([PerSample(evaluation)], draws, seed)[:, 0]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = map(float, np.quantile(found, [0.025, 0.975]))
+    value = value_of(evaluation) if metrics.get(evaluation.metric).binomial else None
+    return (value if value == 0 else low), (value if value == 1 else high)
 
 
 # What is asked for
