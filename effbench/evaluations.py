@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError
-from effbench.metrics import Accumulator, metrics
+from effbench.metrics import Accumulator, metrics, refuse_missing
 from effbench.records import Evaluation, Record
 from effbench.store import Store
 
@@ -220,6 +220,7 @@ def evaluate_files(
     columns: tuple[str | None, str | None] = (None, None),
     name: str | None = None,
     spec: str | None = None,
+    index: Mapping[str, int] | None = None,
 ) -> Evaluated:
     """Returns what answers in a file are worth against the right ones in another; torch is not needed.
 
@@ -229,14 +230,18 @@ def evaluate_files(
         columns: which column or array of each to read.
         name: of the model that gave the answers; None takes the name of their file.
         spec: of that model, where its record has one.
+        index: class index of each label that is a word, where the order of words is not the model's.
 
     Raises:
         InputError: a file, a metric or a setting is wrong, or predictions and targets do not fit together.
     """
     from effbench.predictions import accumulate_files
 
+    refuse_missing([(metrics.get(metric), settings) for metric, settings in chosen])
     empty = [Accumulator(metric, settings) for metric, settings in chosen]
-    found = accumulate_files(predictions, targets, empty, columns)
-    first = found[0]
+    found = accumulate_files(predictions, targets, empty, columns, index=index)
+    first = found.evaluations[0]
     asked = first.n + sum(first.left_out.values())
-    return Evaluated(name or predictions.stem, spec, first.data, first.digest, asked, found)
+    return Evaluated(
+        name or predictions.stem, spec, first.data, first.digest, asked, found.evaluations, classes=found.classes
+    )

@@ -44,7 +44,7 @@ def evaluate(
     chosen = metrics.chosen(confusion)
     if files.given:
         refuse_words("--predictions and --targets hold all samples", (*reading.given(), *images.given()))
-        found = files.evaluated(model, chosen, out)
+        found = files.evaluated(model, chosen, reading.index(), out)
     else:
         found = of_model(model, reading, images, files, chosen, out)
     with out.progress(f"resampling {found.asked:,} samples {metrics.draws:,} times"):

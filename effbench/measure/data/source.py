@@ -29,6 +29,7 @@ class Sample(NamedTuple):
         name: what messages call it: its file, or its place.
         key: digest of the input as it is stored, before preprocessing; empty where that is not known.
         stored: the target as it is stored, where preprocessing changed it.
+        padded: whether its image was smaller than the crop, and black was added.
     """
 
     input: Any
@@ -36,6 +37,7 @@ class Sample(NamedTuple):
     name: str
     key: bytes = b""
     stored: Any = None
+    padded: bool = False
 
 
 class Unreadable(NamedTuple):
