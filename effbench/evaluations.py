@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.errors import InputError
+from effbench.errors import InputError, UnknownName
 from effbench.metrics import Accumulator, metrics, refuse_missing
 from effbench.records import Evaluation, Record
 from effbench.store import Store
@@ -140,7 +140,7 @@ def choices(texts: Sequence[str | Choice], shared: Mapping[str, object] | None =
     known = {name: {item.name for item in metrics.get(name).settings} for name, _ in own}
     for key in shared or {}:
         if not any(key in names for names in known.values()):
-            raise InputError(f"setting {key}: none of {', '.join(known)} has it; effbench list metrics")
+            raise UnknownName(f"setting of {', '.join(known)}", key, set().union(*known.values()))
     return tuple(
         (name, {**{key: value for key, value in (shared or {}).items() if key in known[name]}, **settings})
         for name, settings in own

@@ -17,6 +17,7 @@ see `effbench.metrics.words.compared`.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-IDS = ("id", "ids")
+_IDS = ("id", "ids")
 CHOOSE = "--prediction-column NAME or --target-column NAME"
 
 
@@ -105,7 +106,7 @@ def _npy(path: Path, column: str | None) -> Rows:
 
 def _npz(path: Path, column: str | None) -> Rows:
     with opened(path) as archive:
-        ids = next((name for name in IDS if name in archive.files and name != column), None)
+        ids = next((name for name in archive.files if _is_id(name) and name != column), None)
         arrays = [name for name in archive.files if name != ids]
         if column is None and len(arrays) == 1:
             column = arrays[0]
@@ -114,6 +115,10 @@ def _npz(path: Path, column: str | None) -> Rows:
             raise InputError(f"{path}: {asked}: {', '.join(arrays) or 'it is empty'}")
         known = None if ids is None else tuple(map(str, archive[ids].reshape(-1).tolist()))
         return Rows(_values(archive[column], f"{path}: {column}"), known)
+
+
+def _is_id(name: str) -> bool:
+    return name.lower() in _IDS
 
 
 def _values(array: NDArray[Any], where: str) -> NDArray[Any]:
@@ -137,10 +142,10 @@ def _table(path: Path, column: str | None) -> Rows:
         frame = pd.read_parquet(path)
     else:
         frame = pd.DataFrame.from_records(_objects(path))
-    if frame.index.name in IDS:
+    if _is_id(str(frame.index.name)):
         frame = frame.reset_index()
     frame.columns = pd.Index([str(name) for name in frame.columns])
-    key = next((name for name in IDS if name in frame.columns and name != column), None)
+    key = next((name for name in frame.columns if _is_id(name) and name != column), None)
     ids = None if key is None else table_ids(frame[key], str(path))
     values = numbers(frame if key is None else frame.drop(columns=key), column, str(path))
     return Rows(values, ids)
@@ -161,8 +166,9 @@ def _csv(path: Path, column: str | None) -> pd.DataFrame:
     names = [str(name) for name in head.columns]
     if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
         raise InputError(f"{path}: columns are separated by {other!r}: write commas")
-    texts = {name: str for name in names if name in IDS and name != column}
+    texts = {name: str for name in names if _is_id(name) and name != column}
     frame = pd.read_csv(path, dtype=texts, encoding="utf-8", skipinitialspace=True)
+    _refuse_no_header(path, names, frame)
     if not isinstance(frame.index, pd.RangeIndex):
         raise InputError(f"{path}: rows have more cells than the header, which has {len(names)}")
     if frame[names[-1]].isna().any():
@@ -180,6 +186,19 @@ def _csv(path: Path, column: str | None) -> pd.DataFrame:
         names[0].startswith("Unnamed:") and len(names) > 1 and frame[names[0]].tolist() == list(range(len(frame)))
     )
     return frame.drop(columns=names[0]) if numbering else frame
+
+
+def _refuse_no_header(path: Path, names: Sequence[str], frame: pd.DataFrame) -> None:
+    """Refuses a CSV whose first line is a sample, which would be lost without a word.
+
+    Raises:
+        InputError: all names are numbers that do not number columns, or the only one stands among its values.
+    """
+    numeric = all(re.fullmatch(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", name, re.IGNORECASE) for name in names)
+    numbering = {str(place) for place in range(len(names))}
+    among = len(names) == 1 and bool((frame[names[0]].astype(str) == names[0]).any())
+    if among or (numeric and set(names) != numbering):
+        raise InputError(f"{path}: its first line, {shown(names)}, is no header: write one, such as label, or p0,p1,…")
 
 
 def _refuse_short_rows(path: Path, cells: int) -> None:

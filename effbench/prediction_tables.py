@@ -79,7 +79,11 @@ def _one(column: pd.Series[Any], where: str) -> NDArray[Any]:
         if len(shapes) > 1:
             told = " and ".join("×".join(map(str, shape)) or "one number" for shape in sorted(shapes)[:2])
             raise InputError(f"{where}: lists in column {column.name} differ in shape: {told}")
-        return np.array([np.asarray(value.tolist() if hasattr(value, "tolist") else value, float) for value in column])
+        lists = [value.tolist() if hasattr(value, "tolist") else value for value in column]
+        try:
+            return np.array([np.asarray(value, float) for value in lists])
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: lists in column {column.name} hold what is no number") from None
     return labels(column, where)
 
 
@@ -95,13 +99,16 @@ def labels(column: pd.Series[Any], where: str) -> NDArray[Any]:
     if not broken.any():
         return numeric
     cells = column.tolist()
-    words = [cell.strip() if isinstance(cell, str) else "" for cell in cells]
-    full = np.array([bool(word) for word in words])
-    if (full == broken).all():
-        return np.array(words)
-    row = int(np.flatnonzero(broken)[0])
+    wrong = [int(row) for row in np.flatnonzero(broken)]
+    strange = next((row for row in wrong if not isinstance(cells[row], str)), None)
     of = "" if column.name is None else f" of column {column.name}"
-    raise InputError(f"{where}: sample {row + 1}{of} is {cells[row]!r}, which is no number as others are: {ALIKE}")
+    if strange is not None:
+        told = f"sample {strange + 1}{of} is {cells[strange]!r}"
+        raise InputError(f"{where}: {told}, which is neither a number nor a word")
+    if not np.isnan(numeric).all():
+        told = f"sample {wrong[0] + 1}{of} is {cells[wrong[0]]!r}"
+        raise InputError(f"{where}: {told}, which is no number as others are: {ALIKE}")
+    return np.array([cell.strip() if isinstance(cell, str) else "" for cell in cells])
 
 
 def _numeric(column: pd.Series[Any], where: str) -> NDArray[Any]:
@@ -127,6 +134,8 @@ def _read(column: pd.Series[Any], where: str) -> tuple[NDArray[Any], NDArray[Any
 
     if column.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype):
         return column.to_numpy(), np.zeros(len(column), dtype=bool)
+    if column.dtype.kind in "Mm":
+        raise InputError(f"{where}: column {column.name} holds dates, and no numbers")
     plain = column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
     try:
         read = pd.to_numeric(plain, errors="coerce")

@@ -67,6 +67,10 @@ def test_every_format_with_names_has_ids(tmp_path: Path, ending: str) -> None:
     assert read_rows(write(tmp_path / f"numbers{ending}", [3, 1], [12, 7])).ids == ("12", "7")
 
 
+def test_ids_are_known_in_any_case(tmp_path: Path) -> None:
+    assert read_rows(csv(tmp_path / "a.csv", "Id,label b,3 a,1")).ids == ("b", "a")
+
+
 def test_an_index_of_ids_is_read(tmp_path: Path) -> None:
     frame = pd.DataFrame({"label": [3, 1]}, index=pd.Index(["b", "a"], name="id"))
     frame.to_parquet(tmp_path / "file.parquet")
@@ -132,6 +136,10 @@ def test_an_empty_cell_is_nan(tmp_path: Path) -> None:
         ("p0,p1,p2 .1,.2,.7 .3,.4", ":3: has 2 of the header's 3 cells: is the file cut off"),
         ("p0;p1 .1;.9", "columns are separated by ';': write commas"),
         ("label cat 1 dog", "sample 1 of column label is 'cat', which is no number as others are: write all as whole"),
+        ("3 1 2", "its first line, 3, is no header: write one, such as label"),
+        ("0 1 0", "its first line, 0, is no header"),
+        ("cat dog cat", "its first line, cat, is no header"),
+        ("0.1,0.9 0.2,0.8", "its first line, 0.1, 0.9, is no header"),
         ("p0,p1 1,cat", "sample 1 of column p1 is 'cat', which is no number"),
     ],
 )
@@ -355,6 +363,27 @@ def test_words_beside_numbers_need_stated_indices(tmp_path: Path) -> None:
         accumulate_files(words, digits, [Accumulator("accuracy")], index={"fox": 5, "cat": 1})
     with pytest.raises(InputError, match=r"--class-index has nowhere to go: .* hold no words"):
         accumulate_files(digits, digits, [Accumulator("accuracy")], index={"fox": 5})
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (['"cat"', "1"], "sample 1 of column p is 'cat', which is no number as others are"),
+        (["1", '"cat"'], "sample 2 of column p is 'cat', which is no number as others are"),
+        (['"cat"', '{"a": 1}'], "sample 2 of column p is {'a': 1}, which is neither a number nor a word"),
+        (['["cat"]', '["dog"]'], "lists in column p hold what is no number"),
+    ],
+)
+def test_what_is_neither_words_nor_numbers_is_told(tmp_path: Path, lines: list[str], said: str) -> None:
+    (tmp_path / "a.jsonl").write_text("\n".join(f'{{"p": {line}}}' for line in lines))
+    with pytest.raises(InputError, match=said):
+        read_array(tmp_path / "a.jsonl")
+
+
+def test_dates_are_no_labels(tmp_path: Path) -> None:
+    pd.DataFrame({"label": pd.to_datetime(["2020-01-01"])}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="column label holds dates"):
+        read_array(tmp_path / "a.parquet")
 
 
 def test_words_are_no_numbers(tmp_path: Path) -> None:

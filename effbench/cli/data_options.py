@@ -72,7 +72,7 @@ def _reading(
     workers: int,
     answer: str | None,
 ) -> Reading:
-    args = parse_args(data_arg)
+    args = parse_args(data_arg, "--data-arg", "label=class")
     return Reading(data, root, split, download, args, class_index, limit, batch, device, workers, answer)
 
 

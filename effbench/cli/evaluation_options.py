@@ -152,7 +152,7 @@ class Metrics:
 
 
 def _metrics(metric: Sequence[str], setting: Sequence[str], seed: int, draws: int) -> Metrics:
-    return Metrics(tuple(metric), parse_args(setting), seed, draws)
+    return Metrics(tuple(metric), parse_args(setting, "--setting", "width=224"), seed, draws)
 
 
 metrics = as_one(

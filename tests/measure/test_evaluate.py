@@ -451,7 +451,8 @@ def test_settings_are_a_metric_s_own_before_those_for_all() -> None:
         (["top"], {}, "unknown metric 'top': did you mean"),
         (["top1:"], {}, "write NAME:KEY=VALUE"),
         (["pck:t=1,t=2"], {}, "write NAME:KEY=VALUE"),
-        (["top1"], {"width": 3}, "setting width: none of top1 has it"),
+        (["top1"], {"width": 3}, "unknown setting of top1 'width': known: num_classes"),
+        (["top1", "pck"], {"widht": 3}, "unknown setting of top1, pck 'widht': did you mean width"),
         ([], {}, "no metric"),
     ],
 )
