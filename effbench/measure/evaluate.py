@@ -232,8 +232,8 @@ def _check_classes(name: str, data: Data, output: torch.Tensor, targets: NDArray
         told = f"{name} gives one label a sample, and the labels of {data.name} are words ({few})"
         raise InputError(f"{told}: state the model's number of each with {STATE}")
     scores = output.shape[-1]
-    if output.dim() != 2 or scores == classes or (data.stated and scores > classes):
-        return
+    if output.dim() != 2 or scores in (1, classes) or (data.stated and scores > classes):
+        return  # of a single score a metric says itself what it needs
     raise InputError(
         f"{name} gives {scores:,} scores a sample and {data.name} has {classes:,} classes ({few}): where its classes "
         f"have other indices in the model, say which with {STATE}"

@@ -385,6 +385,7 @@ def test_torchvision_s_data_sets_are_found_by_name() -> None:
     ("source", "more", "said"),
     [
         ("torchvision:MNIS", {}, "did you mean"),
+        ("torchvision:mnist", {}, "did you mean .*MNIST"),
         ("torchvision:MNIST", {}, "with --root DIR"),
         ("torchvision:MNIST", {"root": Path("nowhere")}, "not found under nowhere: .*pass --download"),
         ("torchvision:MNIST", {"root": Path("nowhere"), "split": "val"}, "it has train and test"),
@@ -392,6 +393,7 @@ def test_torchvision_s_data_sets_are_found_by_name() -> None:
         ("torchvision:ImageNet", {"root": Path("nowhere"), "download": True}, "torchvision cannot fetch it"),
         ("torchvision:FakeData", {"args": {"sise": 2}}, "no argument 'sise'"),
         ("nowhere", {}, "no such folder of images"),
+        ("/dev/null", {}, "is no folder of images; a data set is also"),
         ("nowhere.csv", {}, "no such file"),
     ],
 )

@@ -173,6 +173,15 @@ def test_words_are_a_model_s_outputs_only_where_it_shows_how_many_it_has(folder:
     assert "say which with --class-index FILE, a CSV of name,index" in said
 
 
+def test_a_single_logit_is_told_what_a_class_needs(folder: Path) -> None:
+    class One(Brightest):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)[:, :1]
+
+    said = refusal(lambda: eb.evaluate(One(), str(folder), "top1"))
+    assert "one score a sample: give a class label, or a score per class (of a single logit z: 0 and z)" in said
+
+
 def test_classes_of_another_number_are_refused_unless_their_indices_are_stated(folder: Path) -> None:
     class Seven(Brightest):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -204,10 +204,8 @@ def kind_of_source(source: str) -> tuple[str, str]:
         if not path.is_file():
             raise InputError(f"{source}: no such file")
         return ending, source
-    raise InputError(
-        f"--data {source}: no such folder of images; a data set is also torchvision:NAME, a .csv, a .npz or "
-        "file.py:Name"
-    )
+    found = "is no folder of images" if path.exists() else "no such folder of images"
+    raise InputError(f"--data {source}: {found}; a data set is also torchvision:NAME, a .csv, a .npz or file.py:Name")
 
 
 def refuse_arguments(request: Request, *known: str) -> None:
