@@ -275,6 +275,10 @@ def test_what_tells_measurements_apart_can_be_pasted() -> None:
     assert words[::3] == ["--error", "--error"]
     # The first fits both by what it says; it is meant by what it does not say.
     assert [eb.rank([stored], text).rows[0].error for text in words[1::3]] == [25.0, 75.0]
+    assert words[4] == "top1:percent,num_classes=2"
+    # A formula that reads the metric by its name means the same one.
+    for text, quality in zip(words[1::3], (0.75, 0.25), strict=True):
+        assert eb.rank([stored], text, score="1/top1").rows[0].score == pytest.approx(1 / quality)
 
 
 @pytest.mark.parametrize("text", ["top1:", ":percent", "top1:a,b", "top1:percent,"])

@@ -51,10 +51,17 @@ class MetricChoice:
         return all(known.get(name) == value for name, value in self.settings.items())
 
     def _several(self, view: RecordView, found: Sequence[EvaluationView]) -> str:
+        told = [_told(one) for one in found]
         unit = [] if self.unit is None else [self.unit]
-        ways = [",".join([*unit, *(f"{name}={value}" for name, value in _told(one).items())]) for one in found]
+        ways = [",".join([*unit, *(f"{name}={value}" for name, value in _apart(one, told).items())]) for one in told]
         options = " or ".join(f"--error {quote(f'{self.metric}:{way}')}" for way in ways)
         return f"{view.name} has several {self.metric}: say which, with {options}"
+
+
+def _apart(one: Mapping[str, str], of: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Returns what only one of several holds; all that it holds where others hold that and more."""
+    own = {name: value for name, value in one.items() if any(other.get(name) != value for other in of)}
+    return own if sum(own.items() <= other.items() for other in of) == 1 else one
 
 
 def _told(one: EvaluationView) -> dict[str, str]:
