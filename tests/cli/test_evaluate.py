@@ -71,6 +71,8 @@ def test_the_table_has_value_interval_and_confusion(run: Run) -> None:
     assert top1[-3:] == ["fraction", "higher", "12"]
     (red,) = [line.split() for line in out.splitlines() if line.startswith("red ")]
     assert red == ["red", "0", "1", "3"]
+    assert "interval: percentile bootstrap over samples (of top1, accuracy with Jeffreys' prior), 1,000 draws" in out
+    assert "interval: percentile bootstrap over samples, 1,000 draws" in run(*WORDS[:-1], "f1").out
 
 
 def test_json_has_each_sample(run: Run) -> None:
@@ -241,6 +243,10 @@ def test_keypoints_have_settings_for_all_metrics_and_for_one(run: Run) -> None:
     ("words", "said"),
     [
         ("net.py:Net --data val", "no metric: name one with --metric"),
+        ("net.py:Net", "give a SPEC and --data, or --predictions and --targets, and a metric, such as --metric top1"),
+        ("net.py:Net --data val --metric pck --setting widht=3", "unknown setting of pck 'widht': did you mean width"),
+        ("net.py:Net --data val --metric pck --setting width", "--setting 'width': write NAME=VALUE, such as width=22"),
+        ("net.py:Net --data t.csv --metric top1 --data-arg path", "--data-arg 'path': write NAME=VALUE"),
         ("net.py:Net --metric top1", "give a SPEC and --data, or --predictions and --targets"),
         ("--data val --metric top1", "give a SPEC and --data"),
         ("--predictions a.csv --metric top1", "go together"),
