@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -312,10 +313,28 @@ def test_several_measurements_of_a_metric_need_a_choice() -> None:
     trace = traced(nn.Linear(2, 2), (4, 2))
     other = outcome((1, 2, 2, 2), data="test", digest="e" * 16)
     stored = Stored(Record("a", trace=trace.digest(), evaluations=(outcome(), other)), trace)
-    with pytest.raises(InputError, match="a has several top1: say which, with --error top1:data=val or data=test"):
+    said = "a has several top1: say which, with --error top1:data=val or --error top1:data=test$"
+    with pytest.raises(InputError, match=said):
         eb.rank([stored])
     assert eb.rank([stored], "top1:data=test").rows[0].error == 0.75
     assert eb.rank([stored], "top1:percent,data=val").rows[0].error == 25.0
+
+
+def test_what_tells_measurements_apart_can_be_pasted() -> None:
+    trace = traced(nn.Linear(2, 2), (4, 2))
+    one = outcome(data="my set")
+    other = replace(outcome((1, 2, 2, 2), data="my set"), settings={"num_classes": 2})
+    stored = Stored(Record("a", trace=trace.digest(), evaluations=(one, other)), trace)
+    with pytest.raises(InputError) as told:
+        eb.rank([stored], "top1:percent")
+    words = shlex.split(str(told.value).partition("with ")[2])
+    assert words[::3] == ["--error", "--error"]
+    # The first fits both by what it says; it is meant by what it does not say.
+    assert [eb.rank([stored], text).rows[0].error for text in words[1::3]] == [25.0, 75.0]
+    assert words[4] == "top1:percent,num_classes=2"
+    # A formula that reads the metric by its name means the same one.
+    for text, quality in zip(words[1::3], (0.75, 0.25), strict=True):
+        assert eb.rank([stored], text, score="1/top1").rows[0].score == pytest.approx(1 / quality)
 
 
 @pytest.mark.parametrize("text", ["top1:", ":percent", "top1:a,b", "top1:percent,"])

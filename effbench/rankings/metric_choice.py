@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from effbench.errors import InputError
 from effbench.judge.candidate import ERROR_WORDS, EVERY_QUALITY, Figure
@@ -35,6 +36,8 @@ class MetricChoice:
         """
         if view.evaluations:
             fitting = [place for place, one in enumerate(view.evaluations) if self._fits(one)]
+            exact = [place for place in fitting if _told(view.evaluations[place]) == self.settings]
+            fitting = exact or fitting  # what was measured with fewer settings fits those of the others too
             if len(fitting) > 1:
                 raise InputError(self._several(view, [view.evaluations[place] for place in fitting]))
             if fitting:
@@ -45,12 +48,26 @@ class MetricChoice:
     def _fits(self, one: EvaluationView) -> bool:
         if one.metric != self.metric:
             return False
-        known = {**{name: str(value) for name, value in one.settings.items()}, "data": one.data}
+        known = _told(one)
         return all(known.get(name) == value for name, value in self.settings.items())
 
     def _several(self, view: RecordView, found: Sequence[EvaluationView]) -> str:
-        told = [",".join([f"data={one.data}", *(f"{k}={v}" for k, v in one.settings.items())]) for one in found]
-        return f"{view.name} has several {self.metric}: say which, with --error {self.metric}:{' or '.join(told)}"
+        told = [_told(one) for one in found]
+        unit = [] if self.unit is None else [self.unit]
+        ways = [",".join([*unit, *(f"{name}={value}" for name, value in _apart(one, told).items())]) for one in told]
+        options = " or ".join(f"--error {quote(f'{self.metric}:{way}')}" for way in ways)
+        return f"{view.name} has several {self.metric}: say which, with {options}"
+
+
+def _apart(one: Mapping[str, str], of: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Returns what only one of several holds; all that it holds where others hold that and more."""
+    own = {name: value for name, value in one.items() if any(other.get(name) != value for other in of)}
+    return own if sum(own.items() <= other.items() for other in of) == 1 else one
+
+
+def _told(one: EvaluationView) -> dict[str, str]:
+    """Returns what tells an evaluation from others of its metric, as the texts that choose it."""
+    return {"data": one.data, **{name: str(value) for name, value in one.settings.items()}}
 
 
 def parse_metric(text: str) -> MetricChoice:
