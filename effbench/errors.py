@@ -34,7 +34,8 @@ class UnknownName(InputError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Says what was asked for and what was near it; lists all names where none is near."""
         choices = sorted(known)
-        near = get_close_matches(name, choices, n=3, cutoff=0.5)
+        lowered = {choice.lower(): choice for choice in choices}
+        near = [lowered[found] for found in get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
 

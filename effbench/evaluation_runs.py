@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError
 from effbench.evaluations import Choice, Evaluated
-from effbench.metrics import Accumulator, metrics
+from effbench.metrics import Accumulator, metrics, refuse_missing
 from effbench.records import Note
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(
 
     asked = model if isinstance(model, Asked) else None
     opened = _opened(data, asked, wanted, opening)
-    accumulators = [_accumulator(name, settings, opened) for name, settings in chosen]
+    accumulators = _accumulators(chosen, opened)
     notes: tuple[Note, ...] = ()
     if isinstance(model, Asked):
         say(f"loading {model.spec}")
@@ -111,13 +111,17 @@ def _opened(data: Any, asked: Asked | None, wanted: Wanted | Preprocess, opening
     return open_data(request) if isinstance(data, str | Path) else of_dataset(data, request, text)
 
 
-def _accumulator(name: str, settings: Mapping[str, object], data: Data) -> Accumulator:
-    """Returns an empty accumulator; distances between keypoints are told in pixels of the model's input by default."""
-    known = {item.name for item in metrics.get(name).settings}
-    size: dict[str, object] = {}
-    if data.size is not None and {"width", "height"} <= known and not {"width", "height"} & set(settings):
-        size = {"height": data.size[0], "width": data.size[1]}
-    return Accumulator(name, {**size, **settings})
+def _accumulators(chosen: Sequence[Choice], data: Data) -> list[Accumulator]:
+    """Returns empty accumulators; distances between keypoints are told in pixels of the model's input by default."""
+    size: dict[str, object] = {} if data.size is None else {"height": data.size[0], "width": data.size[1]}
+    filled = []
+    for name, settings in chosen:
+        metric = metrics.get(name)
+        stated = size if size.keys() <= {item.name for item in metric.settings} and not size.keys() & settings else {}
+        filled.append((metric, {**stated, **settings}))
+    unknown = data.pixels and data.size is None
+    refuse_missing(filled, "; --resize HxW or --crop N states width and height, too" if unknown else "")
+    return [Accumulator(metric, settings) for metric, settings in filled]
 
 
 def _loaded(asked: Asked, data: Data) -> tuple[Loaded, tuple[Note, ...]]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.errors import InputError
-from effbench.metrics import Accumulator, metrics
+from effbench.errors import InputError, UnknownName
+from effbench.metrics import Accumulator, metrics, refuse_missing
 from effbench.records import Evaluation, Record
 from effbench.store import Store
 
@@ -104,7 +104,9 @@ class Evaluated:
 def interval_of(evaluation: Evaluation, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
     """Returns the ends of the 95 % percentile bootstrap interval over samples; None of fewer than two.
 
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Samples are drawn as in a ranking.
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Samples are drawn as in a ranking: shares
+    of samples with Jeffreys' prior, whose interval ends at 0 or 1 where the share itself is that (Brown, Cai and
+    DasGupta, Statistical Science 16, 2001).
 
     Raises:
         InputError: it has no value in any draw.
@@ -113,12 +115,14 @@ def interval_of(evaluation: Evaluation, draws: int = DRAWS, seed: int = 0) -> tu
 
     from effbench.judge.draws import draw_errors
     from effbench.judge.evidence import PerSample
+    from effbench.metrics.values import value_of
 
     if evaluation.n < 2:
         return None
     found = draw_errors([PerSample(evaluation)], draws, seed)[:, 0]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = map(float, np.quantile(found, [0.025, 0.975]))
+    value = value_of(evaluation) if metrics.get(evaluation.metric).binomial else None
+    return (value if value == 0 else low), (value if value == 1 else high)
 
 
 # What is asked for
@@ -136,7 +140,7 @@ def choices(texts: Sequence[str | Choice], shared: Mapping[str, object] | None =
     known = {name: {item.name for item in metrics.get(name).settings} for name, _ in own}
     for key in shared or {}:
         if not any(key in names for names in known.values()):
-            raise InputError(f"setting {key}: none of {', '.join(known)} has it; effbench list metrics")
+            raise UnknownName(f"setting of {', '.join(known)}", key, set().union(*known.values()))
     return tuple(
         (name, {**{key: value for key, value in (shared or {}).items() if key in known[name]}, **settings})
         for name, settings in own
@@ -216,6 +220,7 @@ def evaluate_files(
     columns: tuple[str | None, str | None] = (None, None),
     name: str | None = None,
     spec: str | None = None,
+    index: Mapping[str, int] | None = None,
 ) -> Evaluated:
     """Returns what answers in a file are worth against the right ones in another; torch is not needed.
 
@@ -225,14 +230,18 @@ def evaluate_files(
         columns: which column or array of each to read.
         name: of the model that gave the answers; None takes the name of their file.
         spec: of that model, where its record has one.
+        index: class index of each label that is a word, where the order of words is not the model's.
 
     Raises:
         InputError: a file, a metric or a setting is wrong, or predictions and targets do not fit together.
     """
     from effbench.predictions import accumulate_files
 
+    refuse_missing([(metrics.get(metric), settings) for metric, settings in chosen])
     empty = [Accumulator(metric, settings) for metric, settings in chosen]
-    found = accumulate_files(predictions, targets, empty, columns)
-    first = found[0]
+    found = accumulate_files(predictions, targets, empty, columns, index=index)
+    first = found.evaluations[0]
     asked = first.n + sum(first.left_out.values())
-    return Evaluated(name or predictions.stem, spec, first.data, first.digest, asked, found)
+    return Evaluated(
+        name or predictions.stem, spec, first.data, first.digest, asked, found.evaluations, classes=found.classes
+    )

@@ -48,7 +48,7 @@ def _begun(entrant: Worker | InProcess, needs: Collection[Fact]) -> Look | Died:
 def _finished(look: Look | Died) -> Look | Died:
     try:
         if isinstance(look, LookSession):
-            look.finish()
+            look.ready()
     except Died as death:
         return death
     if isinstance(look, Died):

@@ -1,4 +1,4 @@
-"""Columns of a table → an array: labels, scores, keypoints, or lists."""
+"""Columns of a table → an array: labels as numbers or words, scores, keypoints, or lists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError, one_line
+from effbench.metrics.words import ALIKE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def table_ids(column: pd.Series[Any], where: str) -> tuple[str, ...]:
 
 
 def numbers(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any]:
-    """Returns a table's numbers, of shape (n,), (n, numbers), (n, k, 2) or (n, k, 3).
+    """Returns a table's numbers, of shape (n,), (n, numbers), (n, k, 2) or (n, k, 3); a column of words as words.
 
     Args:
         frame: without its ids.
@@ -33,7 +34,7 @@ def numbers(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any]
         where: the file, for messages.
 
     Raises:
-        InputError: there is no such column, columns are of several kinds, or something is no number.
+        InputError: there is no such column, columns are of several kinds, or words and numbers are mixed.
     """
     names = [str(name) for name in frame.columns]
     if column is not None and column in names:
@@ -54,7 +55,8 @@ def numbers(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any]
     if {"x", "y"} <= set(groups) <= {"x", "y", "v"}:
         return _keypoints(frame, groups, where)
     if len(groups) > 1 or -1 in next(iter(groups.values())):
-        raise InputError(f"{where}: say which column to read: it has {_listed(names)}")
+        advice = "say which column to read, with --prediction-column NAME or --target-column NAME"
+        raise InputError(f"{where}: {advice}: it has {_listed(names)}")
     return _side_by_side(frame, groups[next(iter(groups))], where)
 
 
@@ -69,7 +71,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _one(column: pd.Series[Any], where: str) -> NDArray[Any]:
-    """Returns one column: numbers of shape (n,), or lists of one shape as an array."""
+    """Returns one column: numbers or words of shape (n,), or lists of one shape as an array."""
     import numpy as np
 
     if column.dtype == object and len(column) and isinstance(column.iloc[0], (list, np.ndarray)):
@@ -77,8 +79,36 @@ def _one(column: pd.Series[Any], where: str) -> NDArray[Any]:
         if len(shapes) > 1:
             told = " and ".join("×".join(map(str, shape)) or "one number" for shape in sorted(shapes)[:2])
             raise InputError(f"{where}: lists in column {column.name} differ in shape: {told}")
-        return np.array([np.asarray(value.tolist() if hasattr(value, "tolist") else value, float) for value in column])
-    return _numeric(column, where)
+        lists = [value.tolist() if hasattr(value, "tolist") else value for value in column]
+        try:
+            return np.array([np.asarray(value, float) for value in lists])
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: lists in column {column.name} hold what is no number") from None
+    return labels(column, where)
+
+
+def labels(column: pd.Series[Any], where: str) -> NDArray[Any]:
+    """Returns a column of numbers, or of words as text of shape (n,); an empty cell is NaN, or "" among words.
+
+    Raises:
+        InputError: words and numbers are mixed, or it holds neither.
+    """
+    import numpy as np
+
+    numeric, broken = _read(column, where)
+    if not broken.any():
+        return numeric
+    cells = column.tolist()
+    wrong = [int(row) for row in np.flatnonzero(broken)]
+    strange = next((row for row in wrong if not isinstance(cells[row], str)), None)
+    of = "" if column.name is None else f" of column {column.name}"
+    if strange is not None:
+        told = f"sample {strange + 1}{of} is {cells[strange]!r}"
+        raise InputError(f"{where}: {told}, which is neither a number nor a word")
+    if not np.isnan(numeric).all():
+        told = f"sample {wrong[0] + 1}{of} is {cells[wrong[0]]!r}"
+        raise InputError(f"{where}: {told}, which is no number as others are: {ALIKE}")
+    return np.array([cell.strip() if isinstance(cell, str) else "" for cell in cells])
 
 
 def _numeric(column: pd.Series[Any], where: str) -> NDArray[Any]:
@@ -88,20 +118,31 @@ def _numeric(column: pd.Series[Any], where: str) -> NDArray[Any]:
         InputError: a cell holds something else; the first is named with its row.
     """
     import numpy as np
+
+    numeric, broken = _read(column, where)
+    if broken.any():
+        row = int(np.flatnonzero(broken)[0])
+        told = f"sample {row + 1} of column {column.name} is {column.iloc[row]!r}"
+        raise InputError(f"{where}: {told}, which is no number")
+    return numeric
+
+
+def _read(column: pd.Series[Any], where: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Returns (the numbers of a column, a mask of cells that are neither a number nor empty)."""
+    import numpy as np
     import pandas as pd
 
     if column.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype):
-        return column.to_numpy()
+        return column.to_numpy(), np.zeros(len(column), dtype=bool)
+    if column.dtype.kind in "Mm":
+        raise InputError(f"{where}: column {column.name} holds dates, and no numbers")
+    plain = column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
     try:
-        read = pd.to_numeric(column, errors="coerce")
+        read = pd.to_numeric(plain, errors="coerce")
     except TypeError as error:
         raise InputError(f"{where}: column {column.name} holds no numbers: {one_line(error)}") from error
-    broken = read.isna() & column.notna()
-    if broken.any():
-        row = int(np.flatnonzero(broken.to_numpy())[0])
-        told = f"sample {row + 1} of column {column.name} is {column.iloc[row]!r}"
-        raise InputError(f"{where}: {told}, which is no number; classes are numbered from 0")
-    return read.to_numpy(dtype=np.float64, na_value=np.nan)
+    empty = plain.isna() | (plain == "")
+    return read.to_numpy(dtype=np.float64, na_value=np.nan), (read.isna() & ~empty).to_numpy(dtype=bool)
 
 
 def _side_by_side(frame: pd.DataFrame, group: dict[int, str], where: str) -> NDArray[Any]:

@@ -1,171 +1,27 @@
-"""Files of predictions and targets → evaluations, with no model.
-
-    file            holds
-    .npy            one array
-    .npz            arrays by name; one of them is read, `id` beside it
-    .csv            columns, `id` among them or not
-    .parquet        the same, or a column of lists (.pq too)
-    .jsonl          one object a line (.ndjson too), as parquet
-
-The first dimension runs over samples. In tables, without a chosen column: one column is a number a sample (a class
-label); `x0,y0,x1,y1,…` with or without `v0,…` are keypoints, of shape (n, k, 2) or (n, k, 3); columns of one name,
-numbered from 0 (`p0,p1,…`, `logit_0,…`, or `0,1,…`), are scores or other numbers of shape (n, numbers); a column of
-lists is an array. A column chosen by name may be any of these: `logit` reads logit_0, logit_1, ….
-"""
+"""Files of predictions and targets → evaluations, with no model; what a file may hold: `effbench.prediction_files`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from effbench.errors import InputError, one_line
+from effbench.errors import InputError
 from effbench.metrics import Accumulator, digest_of, metrics, shared_settings
-from effbench.metrics.arrays import as_array
-from effbench.prediction_tables import numbers, table_ids
+from effbench.metrics.labels import NUM_CLASSES
+from effbench.metrics.words import compared, is_words, shown
+from effbench.prediction_files import Rows, read_rows
 from effbench.records import Evaluation, Note
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-IDS = ("id", "ids")
 NO_PREDICTION = "no prediction with its id"
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """What a file holds of each sample.
+class Answered:
+    """What files gave: an evaluation for each metric, and names of classes by index where labels are words."""
 
-    Attributes:
-        values: shape (n, …).
-        ids: what its samples are called, as text; None where it does not say.
-    """
-
-    values: NDArray[Any]
-    ids: tuple[str, ...] | None = None
-
-
-def read_array(path: Path, column: str | None = None) -> NDArray[Any]:
-    """Returns the numbers of a file, its first dimension running over samples.
-
-    Args:
-        path: a .npy, .npz, .csv, .parquet or .jsonl file.
-        column: the array of an npz, or the column or numbered columns of a table; None where there is no choice.
-
-    Raises:
-        InputError: the file is missing, of another kind, not readable, or holds no numbers there.
-    """
-    return read_rows(path, column).values
-
-
-def read_rows(path: Path, column: str | None = None) -> Rows:
-    """Returns the numbers of a file with their ids.
-
-    Raises:
-        InputError: as `read_array`, and ids that are missing or occur twice.
-    """
-    path = Path(path)
-    readers = {".npy": _npy, ".npz": _npz}
-    if path.suffix.lower() not in (*readers, *_TABLES):
-        known = ", ".join((*readers, *_TABLES))
-        raise InputError(f"{path}: cannot be read by its ending: use {known}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        found = readers.get(path.suffix.lower(), _table)(path, column)
-    except ImportError as error:
-        raise InputError(f"{path}: {one_line(error)}: pip install 'effbench[evaluate]'") from error
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read: {one_line(error)}") from error
-    if found.ids is not None:
-        _refuse_twins(path, found.ids)
-        if len(found.ids) != len(found.values):
-            raise InputError(f"{path}: {len(found.ids):,} ids for {len(found.values):,} samples")
-    if not len(found.values):
-        raise InputError(f"{path}: there are no samples in it")
-    return found
-
-
-def _npy(path: Path, column: str | None) -> Rows:
-    import numpy as np
-
-    if column is not None:
-        raise InputError(f"{path}: holds one array without a name, not {column!r}")
-    return Rows(as_array(np.load(path, allow_pickle=False), f"{path}: its numbers"))
-
-
-def _npz(path: Path, column: str | None) -> Rows:
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            ids = next((name for name in IDS if name in archive.files and name != column), None)
-            arrays = [name for name in archive.files if name != ids]
-            if column is None and len(arrays) == 1:
-                column = arrays[0]
-            if column not in arrays:
-                asked = "say which array to read" if column is None else f"has no array {column!r}"
-                raise InputError(f"{path}: {asked}: {', '.join(arrays) or 'it is empty'}")
-            known = None if ids is None else tuple(map(str, archive[ids].reshape(-1).tolist()))
-            return Rows(as_array(archive[column], f"{path}: {column}"), known)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: no npz file: {one_line(error)}") from error
-
-
-def _table(path: Path, column: str | None) -> Rows:
-    import pandas as pd
-
-    kind = _TABLES[path.suffix.lower()]
-    if kind == "csv":
-        head = pd.read_csv(path, nrows=0, encoding="utf-8")
-        texts = {name: str for name in head.columns if name in IDS and name != column}
-        frame = pd.read_csv(path, dtype=texts, encoding="utf-8", skipinitialspace=True)
-    elif kind == "parquet":
-        frame = pd.read_parquet(path)
-    else:
-        frame = pd.DataFrame.from_records(_objects(path))
-    if frame.index.name in IDS:
-        frame = frame.reset_index()
-    frame.columns = pd.Index([str(name) for name in frame.columns])
-    key = next((name for name in IDS if name in frame.columns and name != column), None)
-    ids = None if key is None else table_ids(frame[key], str(path))
-    values = numbers(frame if key is None else frame.drop(columns=key), column, str(path))
-    return Rows(values, ids)
-
-
-def _objects(path: Path) -> list[dict[str, Any]]:
-    """Returns the objects of a file with one on each line; empty lines are passed over."""
-    import json
-
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            read = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}: line {number} is no JSON: {error}") from error
-        if read is not None and not isinstance(read, dict):
-            raise InputError(f'{path}: line {number} is no object, such as {{"label": 3}}')
-        found += [read] if read is not None else []
-    return found
-
-
-_TABLES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-
-
-def _refuse_twins(path: Path, ids: Sequence[str]) -> None:
-    from collections import Counter
-
-    twins = [name for name, times in Counter(ids).items() if times > 1]
-    if twins:
-        raise InputError(f"{path}: {len(twins):,} ids occur more than once: {_some(twins)}")
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    """Returns the first few names."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    evaluations: tuple[Evaluation, ...]
+    classes: tuple[str, ...] = ()
 
 
 def evaluate_files(
@@ -196,7 +52,7 @@ def evaluate_files(
     entries = [metrics.get(name) for name in chosen]
     each = shared_settings(entries, settings or {})
     empty = [Accumulator(entry, kept) for entry, kept in zip(entries, each, strict=True)]
-    return accumulate_files(predictions, targets, empty, columns, data)
+    return accumulate_files(predictions, targets, empty, columns, data).evaluations
 
 
 def accumulate_files(
@@ -205,22 +61,42 @@ def accumulate_files(
     accumulators: Sequence[Accumulator],
     columns: tuple[str | None, str | None] = (None, None),
     data: str = "",
-) -> tuple[Evaluation, ...]:
+    index: Mapping[str, int] | None = None,
+) -> Answered:
     """Returns the same of empty accumulators, so that each metric may have settings of its own.
+
+    Args:
+        predictions, targets, columns, data: as `evaluate_files` has them.
+        accumulators: one for each metric.
+        index: class index of each word, where labels are words and the order of words is not the model's.
 
     Raises:
         InputError, ModelError: as `evaluate_files`.
     """
     given, wanted = read_rows(predictions, columns[0]), read_rows(targets, columns[1])
     pairs, notes = _matched(given, wanted, Path(predictions), Path(targets))
-    digest = digest_of([wanted.values])
+    for accumulator in accumulators:
+        _refuse_words(accumulator, given, wanted)
+    seen = compared(given.values, wanted.values, index or {}, (str(predictions), str(targets)))
+    digest = digest_of([seen.targets])
     here, there = [place for place, _ in pairs], [place for _, place in pairs]
     found = []
     for accumulator in accumulators:
-        accumulator.add(given.values[here], wanted.values[there], there)
-        accumulator.leave_out(NO_PREDICTION, len(wanted.values) - len(pairs))
-        found.append(accumulator.done(data or Path(targets).name, digest, notes))
-    return tuple(found)
+        accumulator.add(seen.predictions[here], seen.targets[there], there)
+        accumulator.leave_out(NO_PREDICTION, len(seen.targets) - len(pairs))
+        found.append(accumulator.done(data or Path(targets).name, digest, (*notes, *seen.notes)))
+    return Answered(tuple(found), seen.classes)
+
+
+def _refuse_words(accumulator: Accumulator, *of: Rows) -> None:
+    """Refuses words for a metric that does not compare class labels.
+
+    Raises:
+        InputError: there are some.
+    """
+    if NUM_CLASSES not in accumulator.metric.settings and any(is_words(rows.values) for rows in of):
+        few = shown(sorted({word for rows in of if is_words(rows.values) for word in rows.values.tolist() if word}))
+        raise InputError(f"{accumulator.metric.name} compares numbers, and words are given: {few}")
 
 
 def _matched(
@@ -238,14 +114,14 @@ def _matched(
     places = {name: place for place, name in enumerate(given.ids)}
     pairs = [(places[name], place) for place, name in enumerate(wanted.ids) if name in places]
     if not pairs:
-        raise InputError(f"no id of {predictions} ({_some(given.ids)}) is one of {targets} ({_some(wanted.ids)})")
+        raise InputError(f"no id of {predictions} ({shown(given.ids)}) is one of {targets} ({shown(wanted.ids)})")
     known = set(wanted.ids)
     extra = [name for name in given.ids if name not in known]
     missing = [name for name in wanted.ids if name not in places]
     notes = []
     if missing:
-        notes.append(Note("missing-predictions", predictions.name, f"{len(missing):,} ids: {_some(missing)}"))
+        notes.append(Note("missing-predictions", predictions.name, f"{len(missing):,} ids: {shown(missing)}"))
     if extra:
-        text = f"{len(extra):,} predictions have no target: {_some(extra)}"
+        text = f"{len(extra):,} predictions have no target: {shown(extra)}"
         notes.append(Note("unmatched-predictions", predictions.name, text))
     return pairs, tuple(notes)

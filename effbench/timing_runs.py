@@ -124,6 +124,7 @@ def _with_extras(done: Done, wanted: Wanted, say: Say) -> Done:
     """Returns what was measured with what was wanted beside the times."""
     extras, refused, notes = [dict(extra) for extra in done.extras], dict(done.refused), done.notes
     peaks: Peaks | None = None
+    drawn: dict[str, Energy] = {}
     try:
         for timing, worker, extra in zip(done.timed.timings, done.sources, extras, strict=True):
             median_s = estimate(timing).median_s
@@ -139,12 +140,20 @@ def _with_extras(done: Done, wanted: Wanted, say: Say) -> Done:
                 refused |= {timing.model: why} if why else {}
             if wanted.energy:
                 say(f"measuring the energy of {worker.name}: over a minute")
-                extra |= energy_part(energy_of(worker, counter_for(worker.plan), median_s))
+                joules = energy_of(worker, counter_for(worker.plan), median_s)
+                extra |= energy_part(joules)
+                drawn |= {timing.model: joules} if isinstance(joules, Energy) else {}
     except KeyboardInterrupt as stop:
         told = Note(INTERRUPTED, "", "interrupted after the times: what was to be measured beside them is not complete")
-        kept = replace(done, extras=tuple(extras), refused=refused, notes=(*notes, told))
+        kept = replace(_with_energy(done, drawn), extras=tuple(extras), refused=refused, notes=(*notes, told))
         raise Interrupted(kept, stop) from stop
-    return replace(done, extras=tuple(extras), refused=refused, notes=notes)
+    return replace(_with_energy(done, drawn), extras=tuple(extras), refused=refused, notes=notes)
+
+
+def _with_energy(done: Done, drawn: Mapping[str, Energy]) -> Done:
+    """Returns what was measured with the energy of models by name, which their records keep beside their times."""
+    timings = tuple(replace(timing, energy=drawn.get(timing.model)) for timing in done.timed.timings)
+    return replace(done, timed=replace(done.timed, timings=timings))
 
 
 def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -> Confirmed:

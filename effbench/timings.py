@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -185,6 +186,16 @@ def watch_here(plans: Iterable[TimingPlan]) -> tuple[Watch, tuple[Note, ...]]:
     return Watch(read), unwatched(read(), nvml if isinstance(nvml, str) else None)
 
 
+def run_of(timings: Sequence[Timing]) -> str:
+    """Returns a name for the run of models that took turns, a digest of all their times; "" for a model alone."""
+    if len(timings) < 2:
+        return ""
+    told = hashlib.blake2b(digest_size=8)
+    for timing in timings:
+        told.update(repr([timing.model, [(run.round, run.samples_s) for run in timing.runs]]).encode())
+    return told.hexdigest()
+
+
 # What the processes say
 
 
@@ -199,7 +210,9 @@ class _Heard:
     def all_said(self, found: Sequence[Timing], notes: tuple[Note, ...]) -> Timed:
         """Returns what was measured with what the sessions said; where none told its environment, this process's."""
         first = next(iter(self.environments.values()), None)
-        return Timed(tuple(map(self.added, found)), first or _environment_here(), notes, self.environments)
+        run = run_of(found)
+        timings = tuple(replace(self.added(timing), run=run) for timing in found)
+        return Timed(timings, first or _environment_here(), notes, self.environments)
 
     def added(self, timing: Timing) -> Timing:
         """Returns a timing with what the sessions of its model said, each thing once."""
@@ -214,10 +227,7 @@ class _Listening(Wrapped):
     heard: _Heard
 
     def start(self, number: int) -> Session:
-        session = self.entrant.start(number)
-        self.heard.notes.setdefault(self.name, []).extend(getattr(session, "notes", ()))
-        self.heard.samples[self.name] = getattr(session, "samples", None)
-        return _Heeded(self.name, session, self.heard)
+        return _Heeded(self.name, self.entrant.start(number), self.heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +237,11 @@ class _Heeded:
     model: str
     session: Session
     heard: _Heard
+
+    def ready(self) -> None:
+        self.session.ready()
+        self.heard.notes.setdefault(self.model, []).extend(getattr(self.session, "notes", ()))
+        self.heard.samples[self.model] = getattr(self.session, "samples", None)
 
     @property
     def threads(self) -> int:

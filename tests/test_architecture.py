@@ -37,6 +37,7 @@ LAYERS = {
     "predictions": 5,
     "evaluations": 5,
     "evaluation_runs": 5,
+    "prediction_files": 5,
     "prediction_tables": 5,
     "timings": 5,
     "timing_runs": 5,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import traced
@@ -20,6 +22,8 @@ from effbench.rankings.metric_choice import parse_metric
 from effbench.rankings.naming import told_apart
 from effbench.records import (
     CostFigure,
+    Energy,
+    EnergyWindow,
     ErrorFigure,
     Evaluation,
     ProcessRun,
@@ -77,6 +81,59 @@ def test_latency_is_the_typical_process_and_throughput_the_batch_over_it() -> No
     assert rows["b"].figures["latency"] == pytest.approx(0.02)  # √(.01 · .04)
     per_s = eb.rank([measured("a", 0.02)], score="max: throughput").rows[0].figures["throughput"]
     assert per_s == pytest.approx(4 / 0.02)
+
+
+def drifting(name: str, factor: float, run: str) -> Stored:
+    """A model timed on a machine that slows down by a half over eight rounds, all models alike."""
+    noise = (0, 1, -1, 2, 0, -2, 1, -1)
+    times = tuple(0.01 * factor * (1 + 0.06 * place + 1e-4 * off) for place, off in enumerate(noise))
+    stored = measured(name, *times)
+    return replace(stored, record=replace(stored.record, timings=(timing(times, run=run),)))
+
+
+@pytest.mark.parametrize(("runs", "apart"), [(("r", "r"), True), (("r", "s"), False), (("", ""), False)])
+def test_drift_that_models_shared_in_one_run_cancels(runs: tuple[str, str], apart: bool) -> None:
+    ranking = eb.rank([drifting("a", 1.0, runs[0]), drifting("b", 1.03, runs[1])], score="latency")
+    found = [(row.name, row.rank_low, row.rank_high) for row in ranking.rows]
+    assert found == ([("a", 1, 1), ("b", 2, 2)] if apart else [("a", 1, 2), ("b", 1, 2)])
+
+
+def drawing(name: str, *joules: float, source: Any = "rapl", calls: int = 100) -> Stored:
+    windows = tuple(EnergyWindow(each, 10.0, 1000, calls) for each in joules)
+    stored = measured(name, 0.01, 0.02)
+    counted = timing((0.01, 0.02), energy=Energy(source, "package-0", 0.001, windows))
+    return replace(stored, record=replace(stored.record, timings=(counted,)))
+
+
+def test_joules_of_a_call_are_ranked_with_their_interval() -> None:
+    ranking = eb.rank([drawing("a", 10, 11, 12), drawing("b", 50, 52, 51)], score="energy")
+    first, second = ranking.rows
+    assert first.name == "a"
+    assert first.figures["energy"] == pytest.approx(0.11)
+    # Student's t of 3 repeats: 4.3027 · 0.01/√3 = 0.02484 J.
+    assert first.half_widths["energy"] == pytest.approx(0.02484, rel=1e-3)
+    assert (first.rank_low, first.rank_high, second.rank_low) == (1, 1, 2)
+    assert dict(first.conditions)["energy"] == "rapl: package-0"
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"),
+    [
+        (measured("b", 0.01), "its energy was not measured"),
+        (drawing("b", 50, 51, source="modelled"), "its energy is modelled, which is no measurement"),
+        (drawing("b", 50, calls=0), "no window of its energy holds a call"),
+        (drawing("b", 0), "its energy is 0 J: the counter did not count"),
+    ],
+)
+def test_joules_that_no_counter_read_do_not_enter(stored: Stored, why: str) -> None:
+    ranking = eb.rank([drawing("a", 10, 11), stored], score="energy")
+    assert [row.name for row in ranking.rows] == ["a"]
+    assert [(left.name, left.reason) for left in ranking.excluded] == [("b", why)]
+
+
+def test_joules_of_different_counters_are_not_ranked_together() -> None:
+    with pytest.raises(InputError, match="energy"):
+        eb.rank([drawing("a", 10, 11), drawing("b", 50, 51, source="nvml")], score="energy")
 
 
 def test_of_several_plans_the_one_that_most_models_share_is_read() -> None:
@@ -277,10 +334,28 @@ def test_several_measurements_of_a_metric_need_a_choice() -> None:
     trace = traced(nn.Linear(2, 2), (4, 2))
     other = outcome((1, 2, 2, 2), data="test", digest="e" * 16)
     stored = Stored(Record("a", trace=trace.digest(), evaluations=(outcome(), other)), trace)
-    with pytest.raises(InputError, match="a has several top1: say which, with --error top1:data=val or data=test"):
+    said = "a has several top1: say which, with --error top1:data=val or --error top1:data=test$"
+    with pytest.raises(InputError, match=said):
         eb.rank([stored])
     assert eb.rank([stored], "top1:data=test").rows[0].error == 0.75
     assert eb.rank([stored], "top1:percent,data=val").rows[0].error == 25.0
+
+
+def test_what_tells_measurements_apart_can_be_pasted() -> None:
+    trace = traced(nn.Linear(2, 2), (4, 2))
+    one = outcome(data="my set")
+    other = replace(outcome((1, 2, 2, 2), data="my set"), settings={"num_classes": 2})
+    stored = Stored(Record("a", trace=trace.digest(), evaluations=(one, other)), trace)
+    with pytest.raises(InputError) as told:
+        eb.rank([stored], "top1:percent")
+    words = shlex.split(str(told.value).partition("with ")[2])
+    assert words[::3] == ["--error", "--error"]
+    # The first fits both by what it says; it is meant by what it does not say.
+    assert [eb.rank([stored], text).rows[0].error for text in words[1::3]] == [25.0, 75.0]
+    assert words[4] == "top1:percent,num_classes=2"
+    # A formula that reads the metric by its name means the same one.
+    for text, quality in zip(words[1::3], (0.75, 0.25), strict=True):
+        assert eb.rank([stored], text, score="1/top1").rows[0].score == pytest.approx(1 / quality)
 
 
 @pytest.mark.parametrize("text", ["top1:", ":percent", "top1:a,b", "top1:percent,"])

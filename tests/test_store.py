@@ -168,6 +168,15 @@ def test_evaluations_of_schema_2_stay_readable() -> None:
     assert (found.settings, found.left_out) == ({"k": 1}, {"did not decode": 1})
 
 
+def test_energy_and_run_of_schema_3_stay_readable() -> None:
+    stored, _ = Store(FIXTURES).load()
+    (record,) = [entry.record for entry in stored if entry.record.name == "Metered fixture"]
+    (timing,) = record.timings
+    assert timing.run == "5b1d0c2e9f3a4876"
+    assert timing.energy is not None
+    assert (timing.energy.source, timing.energy.windows[0].joules, timing.energy.idle[0].calls) == ("rapl", 412.5, 0)
+
+
 def test_every_older_schema_has_a_way_to_the_next() -> None:
     assert set(MIGRATIONS) == set(range(1, RECORD_SCHEMA))
     assert migrated({"name": "n"}, "x") == {"name": "n", "schema": RECORD_SCHEMA}
@@ -279,7 +288,7 @@ GOOD = {"name": "good", "schema": RECORD_SCHEMA}
         (b"[" * 5000, "not a record of effbench"),
         # A newer schema is told from a damaged file, also where it does not fit this one.
         (b'{"name": {"text": "n"}, "errors": [], "schema": 99}', "schema 99 is newer"),
-        (b'{"name": "n", "schema": 3}', "schema 3 is newer"),
+        (b'{"name": "n", "schema": 4}', "schema 4 is newer"),
     ],
 )
 def test_a_foreign_file_is_named_and_left_out(content: bytes, said: str, tmp_path: Path) -> None:

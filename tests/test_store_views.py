@@ -15,7 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from effbench.errors import InputError
-from effbench.records import ErrorFigure, Evaluation, Note, ProcessRun, Record, StopRule, Timing, TimingPlan, Trace
+from effbench.records import (
+    Energy,
+    EnergyWindow,
+    ErrorFigure,
+    Evaluation,
+    Note,
+    ProcessRun,
+    Record,
+    StopRule,
+    Timing,
+    TimingPlan,
+    Trace,
+)
 from effbench.records.environment import Cpu, Environment, Memory, System
 from effbench.stats import log_median as peer
 from effbench.store import RecordView, Store, of_traces, reading, view
@@ -47,12 +59,19 @@ def run(number: int, *samples: float) -> ProcessRun:
 
 
 def full(name: str, where: str = "one") -> Record:
-    timing = Timing(name, TimingPlan(batch=2), StopRule(), (run(0, 1, 2, 4), run(3, 2, 8)), 2, True, samples=2)
+    runs, joules = (run(0, 1, 2, 4), run(3, 2, 8)), Energy("rapl", "dram", 0.1, (EnergyWindow(5.0, 10.0, 100, 3),))
+    timing = Timing(name, TimingPlan(batch=2), StopRule(), runs, 2, True, samples=2, run="0a", energy=joules)
     dead = Timing(name, TimingPlan(device="cuda"), StopRule(), (), 1, False, "killed", (Note("a", "b", "c"),))
     found = Evaluation("top1", "fraction", "higher", 2, {"hit": (1.0, 0.0)}, {"k": 1}, "data", "0a", {"NaN": 1})
     figure = ErrorFigure(0.25, "fraction", "said", 40)
     return Record(
-        name, "x.py", None, {"top1": figure}, None, (Note("n", "", "t"),), 2, (timing, dead), machine(where), (found,)
+        name,
+        "x.py",
+        errors={"top1": figure},
+        notes=(Note("n", "", "t"),),
+        timings=(timing, dead),
+        environment=machine(where),
+        evaluations=(found,),
     )
 
 
@@ -249,7 +268,7 @@ def test_the_fixtures_of_every_schema_are_viewed_as_they_are_read(tmp_path: Path
     stored, _ = store.load()
     views, notes = store.views()
     assert notes == ()
-    assert len(views) == 3
+    assert len(views) == 4
     for found, one in zip(views, stored, strict=True):
         alike(found, one.record)
 

@@ -21,6 +21,7 @@ from effbench.measure.timing.entrant import OutOfMemory
 from effbench.measure.timing.patience import MOST_IN_VAIN
 from effbench.records import Energy, EnergyWindow, NoEnergy, Note, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.environment import Cpu, Environment, Memory, System
+from effbench.store import Store
 from effbench.timing_runs import Wanted, best_batch_of, counter_for, energy_of, run_time
 from effbench.timings import Timed, workers
 
@@ -135,13 +136,14 @@ def test_a_quiet_search_tries_each_batch_once_and_the_best_once_a_round(monkeypa
     searched, found = searched_with(lambda n: False, monkeypatch)
     repeated = {one.batch for one in found.repeats}
     assert len(repeated) == 4
+    vain = {16, 32}  # which end the doubling, so they are tried again first
     for batch in searched.tried:
-        assert searched.tried.count(batch) == 1 + (ROUNDS if batch in repeated else 0)
+        assert searched.tried.count(batch) == 1 + (batch in vain) + (ROUNDS if batch in repeated else 0)
 
 
 def test_a_batch_that_was_disturbed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     searched, _ = searched_with(lambda n: n in (3, 7), monkeypatch)
-    assert searched.tried[:9] == [1, 2, 4, 4, 8, 16, 32, 32, 12]
+    assert searched.tried[:10] == [1, 2, 4, 4, 8, 16, 32, 32, 16, 32]
 
 
 def test_where_everything_is_disturbed_trying_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +211,23 @@ def test_energy_is_that_of_one_call_with_its_source(monkeypatch: pytest.MonkeyPa
     assert (part["source"], part["covers"], part["unavailable"]) == ("rapl", "package-0", None)
     assert part["joules"] == pytest.approx(0.2, rel=0.001)  # 20 W for 10 ms
     assert part["above_idle_joules"] == pytest.approx(0, abs=0.001)
+
+
+def test_joules_are_kept_in_the_record(
+    fake: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(source())
+    fake(timing())
+    read = Energy("rapl", "package-0", 0.001, (EnergyWindow(5.0, 10.0, 1000, 50),))
+    monkeypatch.setattr(timing_runs, "energy_of", lambda *words: read)
+    done(Wanted(energy=True)).record(tmp_path / "records")
+    ((stored,), _) = Store(tmp_path / "records").load()
+    assert stored.record.timings[0].energy == read
+    monkeypatch.setattr(timing_runs, "energy_of", lambda *words: NoEnergy("rapl", "a virtual machine"))
+    done(Wanted(energy=True)).record(tmp_path / "others")
+    ((stored,), _) = Store(tmp_path / "others").load()
+    assert stored.record.timings[0].energy is None
 
 
 def test_without_a_counter_the_reason_is_the_answer() -> None:

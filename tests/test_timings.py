@@ -48,6 +48,9 @@ class TalkingSession:
         self.asked.append("call")
         return self.session.call(times)
 
+    def ready(self) -> None:
+        self.session.ready()
+
     def rest(self) -> None:
         self.asked.append("rest")
         self.session.rest()
@@ -119,6 +122,18 @@ def test_what_sessions_say_is_kept_once_and_the_environment_is_asked_for_after_t
     assert asked[first - 1] == "peak"
     (estimate,) = found.estimates
     assert estimate.processes == 3
+
+
+def test_models_that_took_turns_share_a_run_of_their_own() -> None:
+    def runs(names: str, seed: int = 0) -> list[str]:
+        simulation = Simulation(MACHINES[1], seed)
+        models = [Talking(SimulatedEntrant(name, 0.01, simulation), []) for name in names]
+        return [timing.run for timing in time_entrants(models, SHORT, 7, simulation.clock, watch=Disturbance).timings]
+
+    first, second = runs("ab"), runs("ab", seed=1)
+    assert first[0] == first[1] != second[0]
+    assert first[0]
+    assert runs("a") == [""]
 
 
 def test_without_a_process_that_tells_this_one_s_environment_stands(monkeypatch: pytest.MonkeyPatch) -> None:

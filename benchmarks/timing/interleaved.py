@@ -21,7 +21,6 @@ import torch
 
 from effbench.measure.timing.entrant import Entrant
 from effbench.measure.timing.run import timed
-from effbench.measure.timing.together import Together
 from effbench.measure.timing.wire import Asked
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, Timing, TimingPlan
@@ -59,11 +58,7 @@ Way = Callable[[Sequence[Entrant], StopRule, int], list[Timing]]
 
 def interleaved(entrants: Sequence[Entrant], rule: StopRule, seed: int) -> list[Timing]:
     """Returns all models' times from one run."""
-    together = Together(entrants, time.perf_counter, math.inf)
-    try:
-        return list(timed(together.entrants, rule, seed, time.perf_counter))
-    finally:
-        together.close()
+    return list(timed(entrants, rule, seed, time.perf_counter))
 
 
 def separate(entrants: Sequence[Entrant], rule: StopRule, seed: int) -> list[Timing]:

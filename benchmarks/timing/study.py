@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from effbench.measure.timing.deadline import Deadline
 from effbench.measure.timing.run import Progress, timed
-from effbench.measure.timing.together import Together
 from effbench.measure.timing.worker import Worker
 from effbench.records import StopRule, Timing, TimingPlan
 from effbench.timings import watch_here
@@ -39,7 +39,7 @@ def series(workers: Sequence[Worker], plan: TimingPlan, minutes: float, least: i
         SystemExit: fewer rounds than `least` came about.
     """
     begin_s = time.perf_counter()
-    together = Together(workers, time.perf_counter, begin_s + 60 * minutes)
+    deadline = Deadline(workers, time.perf_counter, begin_s + 60 * minutes)
     steps: list[Progress] = []
 
     def on_round(found: Progress) -> None:
@@ -50,10 +50,7 @@ def series(workers: Sequence[Worker], plan: TimingPlan, minutes: float, least: i
     # A round of two models is as long as in a usual comparison, which has a minute.
     round_s = usual.budget_s / (2 * usual.min_rounds) * len(workers) / 2
     rule = StopRule(half_width=1e-9, budget_s=60 * minutes, max_rounds=2000, round_s=round_s)
-    try:
-        found = timed(together.entrants, rule, 0, time.perf_counter, on_round, watch_here([plan])[0])
-    finally:
-        together.close()
+    found = timed(deadline.entrants, rule, 0, time.perf_counter, on_round, watch_here([plan])[0])
     if len(found[0].runs) < least:
         raise SystemExit(f"{len(found[0].runs)} rounds: raise --minutes ({found[0].died})")
     return found, steps[-1].spent_s

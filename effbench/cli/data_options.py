@@ -39,8 +39,11 @@ class Reading:
         """Returns how the data set is found."""
         from effbench.evaluation_runs import Opening
 
-        index = {} if self.class_index is None else read_class_index(self.class_index)
-        return Opening(self.root, self.split, self.download, self.args, index)
+        return Opening(self.root, self.split, self.download, self.args, self.index())
+
+    def index(self) -> dict[str, int]:
+        """Returns the model's index of each class, as far as it is stated."""
+        return {} if self.class_index is None else read_class_index(self.class_index)
 
     def given(self) -> tuple[str, ...]:
         """Returns the options that were given and mean nothing without a data set."""
@@ -50,7 +53,6 @@ class Reading:
             "--split": self.split,
             "--download": self.download,
             "--data-arg": self.args,
-            "--class-index": self.class_index,
             "--limit": self.limit,
             "--answer": self.answer,
         }
@@ -70,7 +72,7 @@ def _reading(
     workers: int,
     answer: str | None,
 ) -> Reading:
-    args = parse_args(data_arg)
+    args = parse_args(data_arg, "--data-arg", "label=class")
     return Reading(data, root, split, download, args, class_index, limit, batch, device, workers, answer)
 
 
@@ -88,7 +90,7 @@ reading = as_one(
     click.option("--download", is_flag=True, help="Let torchvision fetch the data set."),
     click.option("--data-arg", metavar="NAME=VALUE", multiple=True, help="An argument of the data set; repeatable."),
     click.option(
-        "--class-index", metavar="FILE", type=FILE, help="CSV of name,index: the model's index of each class."
+        "--class-index", metavar="FILE", type=FILE, help="CSV of name,index: the model's index of each class or label."
     ),
     click.option("--limit", type=WholeNumber(min=1), metavar="N", help="The first N samples only."),
     click.option(

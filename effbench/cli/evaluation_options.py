@@ -89,8 +89,18 @@ class Files:
         found = {"--prediction-column": self.prediction_column, "--target-column": self.target_column}
         return tuple(name for name, value in found.items() if value)
 
-    def evaluated(self, model: Model, chosen: Sequence[Choice], out: Out) -> Evaluated:
-        """Returns what the answers are worth; a SPEC says whose they are, and nothing of it is run."""
+    def evaluated(self, model: Model, chosen: Sequence[Choice], index: Mapping[str, int], out: Out) -> Evaluated:
+        """Returns what the answers are worth; a SPEC says whose they are, and nothing of it is run.
+
+        Args:
+            model: whose answers they are.
+            chosen: metrics with their settings.
+            index: class index of each label that is a word, as far as it is stated.
+            out: where progress is told.
+
+        Raises:
+            InputError: an option is missing or has nothing to act on, or the files do not fit together.
+        """
         from effbench.evaluations import evaluate_files
 
         if self.predictions is None or self.targets is None:
@@ -104,7 +114,7 @@ class Files:
 
                 name = name or load(model.spec, model.args, model.inputs, model.unsafe_load).name
             columns = (self.prediction_column, self.target_column)
-            return evaluate_files(self.predictions, self.targets, chosen, columns, name, model.spec)
+            return evaluate_files(self.predictions, self.targets, chosen, columns, name, model.spec, index)
 
 
 files = as_one(
@@ -142,7 +152,7 @@ class Metrics:
 
 
 def _metrics(metric: Sequence[str], setting: Sequence[str], seed: int, draws: int) -> Metrics:
-    return Metrics(tuple(metric), parse_args(setting), seed, draws)
+    return Metrics(tuple(metric), parse_args(setting, "--setting", "width=224"), seed, draws)
 
 
 metrics = as_one(

@@ -15,8 +15,8 @@ from effbench.errors import EffbenchError, InputError, one_line
 from effbench.records import ErrorFigure
 
 
-def parse_args(texts: Iterable[str]) -> dict[str, Any]:
-    """Returns constructor arguments by name; a value is read as a Python or JSON literal, else as text.
+def parse_args(texts: Iterable[str], option: str = "--arg", example: str = "num_classes=42") -> dict[str, Any]:
+    """Returns arguments of an option by name; a value is read as a Python or JSON literal, else as text.
 
     Raises:
         InputError: a text is not NAME=VALUE, or a name stands twice.
@@ -25,9 +25,9 @@ def parse_args(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise InputError(f"--arg {text!r}: write NAME=VALUE, such as num_classes=42")
+            raise InputError(f"{option} {text!r}: write NAME=VALUE, such as {example}")
         if name in found:
-            raise InputError(f"--arg {name} stands twice: give it once")
+            raise InputError(f"{option} {name} stands twice: give it once")
         found[name] = _literal(value)
     return found
 

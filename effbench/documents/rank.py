@@ -21,6 +21,7 @@ def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
     """Returns the document of `effbench rank`; a score that overflowed is null, what it is ordered by is not."""
     score = ranking.score
     shared = [_shared(group) for group in ranking.groups]
+    own = [_own(group, same) for group, same in zip(ranking.groups, shared, strict=True)]
     return {
         "schema": SCHEMA,
         "score": score.name,
@@ -35,8 +36,8 @@ def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
         "seed": ranking.seed,
         "by": ranking.by or None,
         "rows": [
-            {**row.to_dict(), "conditions": {name: text for name, text in row.conditions if (name, text) not in same}}
-            for group, same in zip(ranking.groups, shared, strict=True)
+            {**row.to_dict(), "conditions": conditions[id(row.conditions)]}
+            for group, conditions in zip(ranking.groups, own, strict=True)
             for row in group.rows
         ],
         "groups": [_group(group, same) for group, same in zip(ranking.groups, shared, strict=True)],
@@ -47,8 +48,14 @@ def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
 
 def _shared(group: Group) -> set[tuple[str, str]]:
     """Returns the conditions that all rows of a leaderboard have in common: they are told once, not with each row."""
-    distinct = [set(conditions) for conditions in dict.fromkeys(row.conditions for row in group.rows)]
+    distinct = [set(conditions) for conditions in {id(row.conditions): row.conditions for row in group.rows}.values()]
     return set.intersection(*distinct) if distinct else set()
+
+
+def _own(group: Group, shared: set[tuple[str, str]]) -> dict[int, dict[str, str]]:
+    """Returns by identity the conditions of rows, of which few are distinct, without those that all rows have."""
+    every = {id(row.conditions): row.conditions for row in group.rows}
+    return {key: dict(pair for pair in pairs if pair not in shared) for key, pairs in every.items()}
 
 
 def _group(group: Group, shared: set[tuple[str, str]]) -> Document:

@@ -177,6 +177,7 @@ def _rows(label: str, entrants: Sequence[Entrant], columns: _Columns, score: Sco
     bare = columns.standing is None and len(entrants) > MOST_WITH_INTERVALS  # theirs take time too
     value, order, front = columns.value.tolist(), columns.order.tolist(), columns.front.tolist()
     rows: list[Ranked] = []
+    merged: dict[tuple[int, ...], Conditions] = {}
     above: int | None = None
     for place in places.tolist():
         one = entrants[place]
@@ -192,7 +193,7 @@ def _rows(label: str, entrants: Sequence[Entrant], columns: _Columns, score: Sco
                 order=order[place],
                 source=one.candidate.source,
                 front=front[place],
-                conditions=_conditions(one.candidate, score.reads),
+                conditions=_conditions(one.candidate, score.reads, merged),
                 **_standing(columns.standing, place),
                 **_beside(columns, entrants, place, above),
             )
@@ -217,9 +218,13 @@ def _why(candidate: Candidate, term: str) -> str:
     return candidate.missing.get(term) or f"no {term}"
 
 
-def _conditions(candidate: Candidate, reads: Sequence[str]) -> Conditions:
+def _conditions(candidate: Candidate, reads: Sequence[str], merged: dict[tuple[int, ...], Conditions]) -> Conditions:
+    """Returns the conditions of a model's figures, each once; those of equal ones are one object, kept in `merged`."""
     found = [candidate.figures[term].conditions for term in reads]
-    return tuple(dict.fromkeys(pair for one in found for pair in one))
+    key = tuple(map(id, found))  # many models share few conditions, which live as long as they do
+    if key not in merged:
+        merged[key] = tuple(dict.fromkeys(pair for one in found for pair in one))
+    return merged[key]
 
 
 def _half_widths(one: Entrant, shown: Sequence[str], found: Standing | None, place: int) -> dict[str, float]:
@@ -228,7 +233,7 @@ def _half_widths(one: Entrant, shown: Sequence[str], found: Standing | None, pla
         figure = one.candidate.figures.get(term)
         if figure is None or not is_uncertain(figure):  # what is rounded shows its digits
             continue
-        if term in ("latency", "throughput"):
+        if term in ("latency", "throughput", "energy"):
             width = half_width_of(figure)
         else:
             drawn = None if found is None else found.half_widths.get(term)

@@ -19,6 +19,7 @@ from effbench.measure.source import Loaded
 from effbench.measure.state import same_random_state
 from effbench.metrics import Accumulator
 from effbench.metrics.values import value_of
+from effbench.metrics.words import ORDER, STATE, shown
 from effbench.records import Evaluation, Note
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class _Run:
         self._digest = Digest()
         self._unreadable: list[Unreadable] = []
         self._labels: set[int] = set()
+        self._padded: list[str] = []
 
     def take(self, model: nn.Module, device: torch.device, items: Sequence[Item]) -> None:
         """Takes in the model's answers to a batch."""
@@ -166,6 +168,7 @@ class _Run:
                 continue
             samples.append(item)
             places.append(place)
+            self._padded += [item.name] if item.padded else []
             if self._data.classes and isinstance(item.target, int):
                 self._labels.add(item.target)
         return samples, places
@@ -186,7 +189,7 @@ class _Run:
                 f"{self._data.name}: none of {asked:,} samples could be read: {first.name}: {first.reason}: {first.why}"
             )
         digest = self._digest.text()
-        told = (*notes, *self._data.notes, *self._limited(asked))
+        told = (*notes, *self._data.notes, *self._limited(asked), *self._told_padded(asked))
         found = tuple(metric.done(self._data.name, digest, told) for metric in self._metrics)
         return Answers(found, asked, tuple(self._unreadable), digest, seconds, told)
 
@@ -197,6 +200,15 @@ class _Run:
         if self._labels:
             text += f", which hold {len(self._labels):,} of {sum(map(bool, self._data.classes)):,} classes"
         yield Note("limited", self._data.name, text)
+
+    def _told_padded(self, asked: int) -> Iterator[Note]:
+        if self._padded and self._data.size is not None:
+            height, width = self._data.size
+            text = (
+                f"{len(self._padded):,} of {asked:,} images were smaller than the crop and were padded with black to "
+                f"{height}×{width}, {self._padded[0]} the first"
+            )
+            yield Note("padded", self._data.name, text)
 
 
 def _value(metric: Accumulator) -> float | None:
@@ -210,15 +222,21 @@ def _check_classes(name: str, data: Data, output: torch.Tensor, targets: NDArray
     """Refuses class scores for another number of classes than the data set has.
 
     Raises:
-        InputError: they differ.
+        InputError: they differ, or the model does not show how many classes it has, and the order of words is a guess.
     """
-    scores, classes = output.shape[-1], len(data.classes)
-    if not classes or output.dim() != 2 or targets.ndim != 1 or scores == classes or (data.stated and scores > classes):
+    classes = len(data.classes)
+    if not classes or targets.ndim != 1:
         return
-    shown = ", ".join(data.classes[:3]) + (", …" if classes > 3 else "")
+    few = shown(data.classes)
+    if output.dim() == 1 and any(note.code == ORDER for note in data.notes):
+        told = f"{name} gives one label a sample, and the labels of {data.name} are words ({few})"
+        raise InputError(f"{told}: state the model's number of each with {STATE}")
+    scores = output.shape[-1]
+    if output.dim() != 2 or scores in (1, classes) or (data.stated and scores > classes):
+        return  # of a single score a metric says itself what it needs
     raise InputError(
-        f"{name} gives {scores:,} scores a sample and {data.name} has {classes:,} classes ({shown}): where its classes "
-        "have other indices in the model, say which with --class-index FILE"
+        f"{name} gives {scores:,} scores a sample and {data.name} has {classes:,} classes ({few}): where its classes "
+        f"have other indices in the model, say which with {STATE}"
     )
 
 

@@ -16,6 +16,7 @@ from effbench.metrics.metric import (
     finite,
     metric,
     metrics,
+    refuse_missing,
     settled,
     shared_settings,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "metric",
     "metrics",
     "positions_of",
+    "refuse_missing",
     "settled",
     "shared_settings",
     "table_of",

@@ -50,8 +50,16 @@ _PCK = (
         required=True,
         choices=("longer_side", "diagonal", "box", "pair"),
     ),
-    Setting("first", int, "number of a keypoint, from 0, for reference=pair", above=-1),
-    Setting("second", int, "number of another keypoint, for reference=pair", above=-1),
+    Setting(
+        "first", int, "number of a keypoint, from 0, for reference=pair", above=-1, required_with=("reference", "pair")
+    ),
+    Setting(
+        "second",
+        int,
+        "number of another keypoint, for reference=pair",
+        above=-1,
+        required_with=("reference", "pair"),
+    ),
 )
 
 

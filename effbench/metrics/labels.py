@@ -48,7 +48,8 @@ def counted_classes(name: str, scores: int, settings: Settings) -> Settings:
     if stated != scores:
         raise InputError(f"{name}: predictions have {scores} scores a sample, but num_classes is {stated}")
     if scores < 2:
-        raise InputError(f"{name}: predictions have one score a sample: give a class label, or a score per class")
+        told = "give a class label, or a score per class (of a single logit z: 0 and z)"
+        raise InputError(f"{name}: predictions have one score a sample: {told}")
     return {**settings, "num_classes": scores}
 
 

@@ -39,6 +39,7 @@ class Setting:
         about: what it means, in a few words.
         default: None where there is none: the setting is then left out unless it is given.
         required: must be given, since any default would change what the number means.
+        required_with: another setting and its value with which this one must be given.
         choices: the only values it may have; empty for any.
         above: it must be greater than this.
     """
@@ -50,11 +51,21 @@ class Setting:
     required: bool = False
     choices: tuple[Value, ...] = ()
     above: float | None = None
+    required_with: tuple[str, Value] | None = None
 
     def __str__(self) -> str:
         """Returns "t (needed): the share of …" or "average = macro: …"."""
         value = " (needed)" if self.required else "" if self.default is None else f" = {self.default}"
         return f"{self.name}{value}: {self.about}"
+
+    def lacks(self, given: Mapping[str, object]) -> bool:
+        """Returns whether it must be given besides these, and is not."""
+        if self.required_with is not None:
+            other, value = self.required_with
+            needed = str(given.get(other)) == str(value)
+        else:
+            needed = self.required
+        return needed and given.get(self.name) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +179,7 @@ def settled(chosen: Metric, given: Mapping[str, object]) -> Settings:
     for name in given:
         if name not in known:
             raise UnknownName(f"setting of {chosen.name}", name, known)
-    missing = [item for item in chosen.settings if item.required and given.get(item.name) is None]
-    if missing:
-        told = ", ".join(f"{item.name} ({item.about})" for item in missing)
-        raise InputError(f"{chosen.name} needs {told}")
+    refuse_missing([(chosen, given)])
     found: dict[str, Value] = {}
     for name, item in known.items():
         value = given.get(name)
@@ -180,6 +188,32 @@ def settled(chosen: Metric, given: Mapping[str, object]) -> Settings:
         elif item.default is not None:
             found[name] = item.default
     return found
+
+
+def refuse_missing(chosen: Sequence[tuple[Metric, Mapping[str, object]]], way_out: str = "") -> None:
+    """Refuses metrics that lack settings, all that are missing in one line, with the words that give them.
+
+    Args:
+        chosen: metrics, each with what was given for it.
+        way_out: what gives some of them in another way, to be told too.
+
+    Raises:
+        InputError: a metric lacks one that it needs.
+    """
+    missing: dict[str, Setting] = {}
+    lacking: dict[str, None] = {}
+    for one, given in chosen:
+        for item in one.settings:
+            if item.lacks(given):
+                missing[item.name] = item
+                lacking[one.name] = None
+    if missing:
+        words = " ".join(f"--setting {item.name}={'NAME' if item.kind is str else 'N'}" for item in missing.values())
+        abouts: dict[str, list[str]] = {}
+        for item in missing.values():
+            abouts.setdefault(item.about, []).append(item.name)
+        about = ", ".join(f"{' and '.join(names)} ({text})" for text, names in abouts.items())
+        raise InputError(f"{', '.join(lacking)}: settings are missing: add {words}: {about}{way_out}")
 
 
 def _read(name: str, item: Setting, value: object) -> Value:
@@ -220,6 +254,6 @@ def shared_settings(chosen: Sequence[Metric], given: Mapping[str, object]) -> tu
     for name in given:
         if name not in known:
             raise UnknownName(f"setting of {', '.join(one.name for one in chosen)}", name, known)
-    return tuple(
-        settled(one, {item.name: given[item.name] for item in one.settings if item.name in given}) for one in chosen
-    )
+    own = [(one, {item.name: given[item.name] for item in one.settings if item.name in given}) for one in chosen]
+    refuse_missing(own)
+    return tuple(settled(one, kept) for one, kept in own)

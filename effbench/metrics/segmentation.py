@@ -68,7 +68,9 @@ def _check(predictions: NDArray[Any], targets: NDArray[Any], settings: Settings)
     if scores:
         settings = counted_classes("miou", predictions.shape[1], settings)
     elif "num_classes" not in settings:
-        raise InputError("miou of label maps needs num_classes: batches may not show every class")
+        raise InputError(
+            "miou of label maps: a setting is missing: add --setting num_classes=N: batches may not show every class"
+        )
     labels = whole(maps, "targets")
     ignored = _ignored(labels, settings)
     obstacles = {NOT_FINITE: odd_samples(predictions)}

@@ -116,8 +116,12 @@ def _with_unit(term: str, figure: Figure) -> Figure:
 
 
 def _metrics(wanted: Wanted) -> Metrics:
-    named = [(name, MetricChoice(name)) for name in wanted.qualities]
-    return named if wanted.error is None else [("error", wanted.error), *named]
+    error = wanted.error
+    if error is None:
+        return [(name, MetricChoice(name)) for name in wanted.qualities]
+    # What tells the error from others of its name tells a term of that name from them, too.
+    settings = {error.metric: error.settings}
+    return [("error", error), *((name, MetricChoice(name, None, settings.get(name, {}))) for name in wanted.qualities)]
 
 
 def _also(view: RecordView) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 import effbench.judge.conventions  # noqa: F401  fills the table
 from effbench.errors import InputError, UnknownName
@@ -174,7 +175,7 @@ def _metric(stated: Sequence[set[str]], known: set[str], asked: str | None, need
             return MetricChoice(next(iter(candidates)))
     if not needed:
         return None
-    raise InputError(f"say which error to rank by, with --error NAME: {', '.join(sorted(known))}")
+    raise InputError(f"say which error to rank by, with --error {' or --error '.join(map(quote, sorted(known)))}")
 
 
 def _filter(text: str, records: Sequence[Known], metrics: set[str]) -> Filter | None:

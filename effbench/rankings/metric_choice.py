@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from effbench.errors import InputError
 from effbench.judge.candidate import ERROR_WORDS, EVERY_QUALITY, Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.uncertainty import PerSample, stated_error
+from effbench.metrics import metrics, value_of
 from effbench.records import Direction, ErrorFigure, Note
 from effbench.store import EvaluationView, RecordView
 
@@ -34,6 +36,8 @@ class MetricChoice:
         """
         if view.evaluations:
             fitting = [place for place, one in enumerate(view.evaluations) if self._fits(one)]
+            exact = [place for place in fitting if _told(view.evaluations[place]) == self.settings]
+            fitting = exact or fitting  # what was measured with fewer settings fits those of the others too
             if len(fitting) > 1:
                 raise InputError(self._several(view, [view.evaluations[place] for place in fitting]))
             if fitting:
@@ -44,12 +48,26 @@ class MetricChoice:
     def _fits(self, one: EvaluationView) -> bool:
         if one.metric != self.metric:
             return False
-        known = {**{name: str(value) for name, value in one.settings.items()}, "data": one.data}
+        known = _told(one)
         return all(known.get(name) == value for name, value in self.settings.items())
 
     def _several(self, view: RecordView, found: Sequence[EvaluationView]) -> str:
-        told = [",".join([f"data={one.data}", *(f"{k}={v}" for k, v in one.settings.items())]) for one in found]
-        return f"{view.name} has several {self.metric}: say which, with --error {self.metric}:{' or '.join(told)}"
+        told = [_told(one) for one in found]
+        unit = [] if self.unit is None else [self.unit]
+        ways = [",".join([*unit, *(f"{name}={value}" for name, value in _apart(one, told).items())]) for one in told]
+        options = " or ".join(f"--error {quote(f'{self.metric}:{way}')}" for way in ways)
+        return f"{view.name} has several {self.metric}: say which, with {options}"
+
+
+def _apart(one: Mapping[str, str], of: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Returns what only one of several holds; all that it holds where others hold that and more."""
+    own = {name: value for name, value in one.items() if any(other.get(name) != value for other in of)}
+    return own if sum(own.items() <= other.items() for other in of) == 1 else one
+
+
+def _told(one: EvaluationView) -> dict[str, str]:
+    """Returns what tells an evaluation from others of its metric, as the texts that choose it."""
+    return {"data": one.data, **{name: str(value) for name, value in one.settings.items()}}
 
 
 def parse_metric(text: str) -> MetricChoice:
@@ -69,8 +87,6 @@ def parse_metric(text: str) -> MetricChoice:
 
 def direction_of(metric: str, unit: str) -> Direction:
     """Returns which values of a stated figure are better: what its metric says, else what its name does."""
-    from effbench.metrics import metrics
-
     known = metrics.find(metric)
     if known is not None and (known.unit == unit or {known.unit, unit} <= {"fraction", "percent"}):
         return known.direction
@@ -84,8 +100,6 @@ def _says_quality(metric: str) -> bool:
 
 def _doubt(metric: str, unit: str) -> tuple[Note, ...]:
     """Returns what a reader is told of a stated figure whose name does not say which values are better."""
-    from effbench.metrics import metrics
-
     name = metric.lower()
     if (
         unit == "dB"
@@ -106,8 +120,6 @@ def names_of(view: RecordView) -> set[str]:
 
 
 def _measured(view: RecordView, place: int) -> Figure:
-    from effbench.metrics import value_of
-
     evaluation = view.evaluation(place)
     data = " ".join(part for part in (evaluation.data, evaluation.digest[:8]) if part)
     conditions = [("data", data)] if data else []
@@ -144,8 +156,6 @@ def _evidence(metric: str, figure: ErrorFigure) -> object:
 
     None too where its value is impossible, which is told elsewhere.
     """
-    from effbench.metrics import metrics
-
     known = metrics.find(metric)
     if figure.n is None or not (known.binomial if known is not None else not _says_quality(metric)):
         return None

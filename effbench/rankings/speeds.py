@@ -1,4 +1,4 @@
-"""Times of records → latency, throughput, memory and their conditions; of several plans the one most models share."""
+"""Times of records → latency, throughput, memory, energy; of several plans the one that most models share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from effbench.judge.candidate import Figure
 from effbench.judge.comparable import Conditions
+from effbench.judge.energy import call_energy
 from effbench.judge.standing import typical_s
-from effbench.judge.uncertainty import ProcessTimes, has_spread, stated_time
-from effbench.records import Note, Published, SpeedFigure, TimingPlan
+from effbench.judge.uncertainty import Exact, ProcessTimes, has_spread, stated_time
+from effbench.records import Energy, Note, Published, SpeedFigure, TimingPlan
 from effbench.records.environment import Environment
 from effbench.store import RecordView, TimingView
 
@@ -52,7 +53,7 @@ class Speeds:
 
     def _measured(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Found:
         conditions = self._conditions(timing, where, inputs)
-        times = ProcessTimes(timing.log_medians, timing.rounds)
+        times = ProcessTimes(timing.log_medians, timing.rounds, timing.run)
         latency_s = typical_s(timing.log_medians)
         evidence = times if has_spread(times) else None
         notes = _doubts(timing)
@@ -66,6 +67,11 @@ class Speeds:
         kind = next((kind for kind in _MEMORY if kind in timing.peak_bytes), None)
         if kind is not None:
             figures["memory"] = Figure(timing.peak_bytes[kind], (("memory", kind), *conditions))
+        drawn = "its energy was not measured" if timing.energy is None else _energy(timing.energy, conditions)
+        if isinstance(drawn, str):
+            missing["energy"] = drawn
+        else:
+            figures["energy"] = drawn
         return figures, missing
 
     def _conditions(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Conditions:
@@ -80,6 +86,21 @@ class Speeds:
 
 def _is_known(timing: TimingView) -> bool:
     return bool(timing.log_medians) and all(map(math.isfinite, timing.log_medians))
+
+
+def _energy(energy: Energy, conditions: Conditions) -> Figure | str:
+    """Returns the joules of a call, the idle share included, or why they do not enter a ranking."""
+    if not energy.ranks:
+        return f"its energy is {energy.source}, which is no measurement"
+    found = call_energy(energy)
+    if found is None:
+        return "no window of its energy holds a call"
+    joules = found.joules
+    if not joules.estimate > 0:
+        return f"its energy is {joules.estimate:g} J: the counter did not count"
+    evidence = Exact(joules.estimate, joules.half_width) if math.isfinite(joules.half_width) else None
+    source = (("energy", f"{energy.source}: {energy.covers}"), *conditions)
+    return Figure(joules.estimate, source, evidence=evidence, notes=energy.notes)
 
 
 def _doubts(timing: TimingView) -> tuple[Note, ...]:

@@ -14,8 +14,8 @@ from effbench.records.timing import Timing
 SCHEMA = 1
 """Of the documents that commands print."""
 
-RECORD_SCHEMA = 2
-"""Of stored records; 2 keeps the values of an evaluation beside the record."""
+RECORD_SCHEMA = 3
+"""Of stored records; 2 keeps the values of an evaluation beside the record, 3 says the run and the energy of times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from effbench.records.energy import Energy
 from effbench.records.note import Note
 
 Precision = Literal["float32", "float16", "bfloat16", "autocast-float16", "autocast-bfloat16"]
@@ -103,6 +104,10 @@ class Timing:
         converged: whether the stop rule's precision was reached within its budget.
         died: one line saying how its process ended; None where it lived.
         samples: in one call, the first dimension of its inputs; None where they do not share one.
+        run: names the run in which it took turns with other models: rounds of one number were alive together. Empty
+            where it was timed alone, or by an effbench that did not say.
+        energy: what a counter read under the same plan, after the times; None where none was asked for or there is
+            no counter.
     """
 
     model: str
@@ -114,6 +119,8 @@ class Timing:
     died: str | None = None
     notes: tuple[Note, ...] = ()
     samples: int | None = None
+    run: str = ""
+    energy: Energy | None = None
 
     @property
     def interrupted(self) -> bool:

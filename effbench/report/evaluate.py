@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from effbench.metrics import metrics
 from effbench.report.profile import notes_of
 from effbench.report.table import Block, Cell, Column, Report, Table, Text, show_cell
 from effbench.report.time import digits
@@ -64,9 +65,17 @@ def _metrics(document: Document) -> Table:
         Column("left_out", "Left out", wide=True),
     )
     columns = tuple(column for column in wanted if column.key in _ALWAYS or any(row[column.key] for row in rows))
+    return Table("", columns, tuple(rows), caption=(*_left_out(document), _interval(document)))
+
+
+def _interval(document: Document) -> str:
+    """Returns how intervals are found, in words."""
     bootstrap = document["bootstrap"]
-    told = f"interval: percentile bootstrap over samples, {grouped(bootstrap['draws'])} draws, seed {bootstrap['seed']}"
-    return Table("", columns, tuple(rows), caption=(*_left_out(document), told))
+    named = [item["metric"] for item in document["metrics"]]
+    shares = [name for name in dict.fromkeys(named) if (known := metrics.find(name)) is not None and known.binomial]
+    prior = f" (of {', '.join(shares)} with Jeffreys' prior)" if shares else ""
+    drawn = f"{grouped(bootstrap['draws'])} draws, seed {bootstrap['seed']}"
+    return f"interval: percentile bootstrap over samples{prior}, {drawn}"
 
 
 def _left_out(document: Document) -> Iterator[str]:

@@ -49,7 +49,8 @@ def _check(value: object) -> None:
             raise ValueError(f"{value} has no JSON: what is unknown has to be None")
     elif isinstance(value, list | tuple | Mapping):
         for item in value.values() if isinstance(value, Mapping) else value:
-            if type(item) not in _PLAIN:
+            kind = type(item)
+            if kind not in _PLAIN and not (kind is float and math.isfinite(item)):
                 _check(item)
     elif not (value is None or isinstance(value, str | int)):
         raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from effbench.garbage import no_collection
-from effbench.records import ErrorFigure, Note, Published, TimingPlan
+from effbench.records import Energy, ErrorFigure, Note, Published, TimingPlan
 from effbench.records.environment import Environment
 from effbench.store.disposable import Stamp, code_version, read_disposable, write_disposable
 from effbench.store.texts import plain, validated
@@ -88,7 +88,8 @@ def _packed(entries: Mapping[str, Entry]) -> dict[str, Any]:
 def _timing_row(one: TimingView, plans: _Table) -> list[Any]:
     notes = [[note.code, note.subject, note.text] for note in one.notes]
     facts = [plans.place(one.plan), one.model, one.threads, one.converged, one.died, one.samples]
-    return [*facts, one.rounds, one.log_medians, one.peak_bytes, notes]
+    energy = None if one.energy is None else plain(one.energy, Energy)
+    return [*facts, one.rounds, one.log_medians, one.peak_bytes, notes, one.run, energy]
 
 
 # Reading
@@ -133,9 +134,11 @@ def _unpacked(found: Mapping[str, Any], folder: Path) -> dict[str, Entry]:
 
 
 def _timing(row: Sequence[Any], plans: Sequence[TimingPlan]) -> TimingView:
-    plan, model, threads, converged, died, samples, rounds, logs, peaks, notes = row
+    plan, model, threads, converged, died, samples, rounds, logs, peaks, notes, run, joules = row
     told = tuple([Note(*note) for note in notes])
-    return TimingView(model, plans[plan], threads, converged, died, samples, tuple(rounds), tuple(logs), peaks, told)
+    energy = None if joules is None else _made(joules, Energy)
+    facts = model, plans[plan], threads, converged, died, samples
+    return TimingView(*facts, tuple(rounds), tuple(logs), peaks, told, run, energy)
 
 
 def _made(column: Any, kind: Any) -> Any:

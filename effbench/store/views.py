@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from effbench.records import Direction, ErrorFigure, Evaluation, Note, Published, Record, Timing, TimingPlan
+from effbench.records import Direction, Energy, ErrorFigure, Evaluation, Note, Published, Record, Timing, TimingPlan
 from effbench.records.environment import Environment
 
 
@@ -31,6 +31,8 @@ class TimingView:
     log_medians: tuple[float, ...]
     peak_bytes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    run: str = ""
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def _timing(timing: Timing) -> TimingView:
         log_medians=tuple(log_median(run.samples_s) for run in runs),
         peak_bytes=peaks,
         notes=timing.notes,
+        run=timing.run,
+        energy=timing.energy,
     )
 
 

@@ -71,6 +71,8 @@ def test_the_table_has_value_interval_and_confusion(run: Run) -> None:
     assert top1[-3:] == ["fraction", "higher", "12"]
     (red,) = [line.split() for line in out.splitlines() if line.startswith("red ")]
     assert red == ["red", "0", "1", "3"]
+    assert "interval: percentile bootstrap over samples (of top1, accuracy with Jeffreys' prior), 1,000 draws" in out
+    assert "interval: percentile bootstrap over samples, 1,000 draws" in run(*WORDS[:-1], "f1").out
 
 
 def test_json_has_each_sample(run: Run) -> None:
@@ -118,6 +120,40 @@ def test_class_indices_come_out_of_a_file(run: Run) -> None:
     words = (*WORDS, "--format", "json", "--class-index", "index.csv", "--weights", "turned.pth")
     torch.save({"weight": torch.eye(3)}, "turned.pth")
     assert json.loads(run(*words).out)["metrics"][0]["value"] == 11 / 12
+
+
+def test_padding_is_told_in_table_json_and_record(run: Run) -> None:
+    text = "12 of 12 images were smaller than the crop and were padded with black to 9×8, blue/0.png the first"
+    assert text in run(*WORDS, "--crop", "9x8", "--record", "records").out
+    document = json.loads(run(*WORDS, "--crop", "9x8", "--format", "json").out)
+    kept = json.loads(Path("records/Net.json").read_text())["evaluations"][0]
+    for notes in (document["notes"], kept["notes"]):
+        assert {"code": "padded", "subject": "val", "text": text} in notes
+
+
+def test_words_in_files_are_named_in_the_confusion_matrix(run: Run) -> None:
+    Path("p.csv").write_text("label\ncat\ndog\ncat\n")
+    Path("t.csv").write_text("label\ncat\ncat\ndog\n")
+    words = ("evaluate", "--predictions", "p.csv", "--targets", "t.csv", "--metric", "accuracy", "--confusion")
+    document = json.loads(run(*words, "--format", "json").out)
+    assert document["metrics"][0]["value"] == 1 / 3
+    assert document["confusion"] == {"metric": "accuracy", "classes": ["cat", "dog"], "rows": [[1, 1], [1, 0]]}
+    Path("t.csv").write_text("label\n7\n7\n9\n")
+    assert "state each word's number with --class-index FILE" in run(*words).err
+    Path("index.csv").write_text("cat,7\ndog,9\n")
+    document = json.loads(run(*words, "--format", "json", "--class-index", "index.csv").out)
+    assert document["metrics"][0]["value"] == 1 / 3
+
+
+def test_settings_that_are_missing_are_told_at_once_with_their_words(run: Run) -> None:
+    Path("t.csv").write_text("path,x0,y0\nval/red/0.png,1,1\n")
+    words = ("evaluate", "net.py:Net", "--data", "t.csv", "--metric", "pck:t=0.1", "--metric", "pixel_error")
+    done = run(*words)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    needed = "--setting width=N --setting height=N --setting normalized=N --setting reference=NAME:"
+    assert f"pck, pixel_error: settings are missing: add {needed} width and height (of the image" in done.err
+    assert "--resize HxW or --crop N states width and height, too" in done.err
+    assert "add --setting normalized=N --setting reference=NAME: normalized" in run(*words, "--crop", "8").err
 
 
 def test_evaluations_are_added_to_the_record_of_a_profile(run: Run) -> None:
@@ -207,6 +243,10 @@ def test_keypoints_have_settings_for_all_metrics_and_for_one(run: Run) -> None:
     ("words", "said"),
     [
         ("net.py:Net --data val", "no metric: name one with --metric"),
+        ("net.py:Net", "give a SPEC and --data, or --predictions and --targets, and a metric, such as --metric top1"),
+        ("net.py:Net --data val --metric pck --setting widht=3", "unknown setting of pck 'widht': did you mean width"),
+        ("net.py:Net --data val --metric pck --setting width", "--setting 'width': write NAME=VALUE, such as width=22"),
+        ("net.py:Net --data t.csv --metric top1 --data-arg path", "--data-arg 'path': write NAME=VALUE"),
         ("net.py:Net --metric top1", "give a SPEC and --data, or --predictions and --targets"),
         ("--data val --metric top1", "give a SPEC and --data"),
         ("--predictions a.csv --metric top1", "go together"),
@@ -225,7 +265,7 @@ def test_keypoints_have_settings_for_all_metrics_and_for_one(run: Run) -> None:
         ("net.py:Net --data val --metric top1 --limit 0", "--limit"),
         ("net.py:Nett --data val --metric top1", "did you mean Net"),
         ("net.py:Net --data val --metric top1 --class-index gone.csv", "gone.csv: no such CSV"),
-        ("net.py:Net --data val --metric pck:t=0.1", "pck needs"),
+        ("net.py:Net --data val --metric pck:t=0.1", "pck: settings are missing"),
         ("net.py:Net --data val --metric pixel_error:normalized=0,width=8,height=8", "are not keypoints"),
     ],
 )

@@ -386,7 +386,7 @@ def test_the_only_stated_error_needs_no_name() -> None:
 
 
 def test_several_errors_need_a_name() -> None:
-    with pytest.raises(InputError, match="say which error to rank by, with --error NAME: loss, mae"):
+    with pytest.raises(InputError, match="say which error to rank by, with --error loss or --error mae"):
         eb.rank([stating("a", loss=1, mae=1)])
 
 

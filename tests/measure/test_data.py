@@ -143,6 +143,9 @@ def test_labels_are_numbers_or_sorted_names(tmp_path: Path) -> None:
     assert ([item.target for item in samples(numbers)], numbers.classes) == ([7, 2], ())
     names = opened(table(tmp_path, "label,path\nfox,images/p.png\ncat, images/q.png\n"))
     assert ([item.target for item in samples(names)], names.classes) == ([1, 0], ("cat", "fox"))
+    (note,) = names.notes
+    assert "sorted order: 0 cat, 1 fox; --class-index states another" in note.text
+    assert numbers.notes == opened(tmp_path / "table.csv", index={"cat": 3, "fox": 1}).notes == ()
     assert [item.name for item in samples(names)] == ["images/p.png", "images/q.png"]
 
 
@@ -191,7 +194,9 @@ def test_a_bright_pixel_goes_where_its_keypoint_goes(tmp_path: Path) -> None:
         ("path,label\na,1\nb\n", ":3: has not as many cells"),
         ("path,label\na,1,2\n", ":2: has not as many cells"),
         ("path,label\na,\n", ":2: the label is empty"),
-        ("path,label\na,1\nb,cat\n", ":3: labels are whole numbers or names, and 'cat'"),
+        ("path,label\na,1\nb,cat\n", ":3: label 'cat' stands among numbers: write all as whole numbers from 0, or all"),
+        ("path,label\na,cat\nb,1\n", ":3: label '1' stands among words: write all"),
+        ("", "is empty: it needs a header, such as path,label"),
         ("path,x0,y0\na,1,left\n", ":2: y0 is 'left'"),
         ("path,x0,y0\na,1,nan\n", ":2: y0 is 'nan'"),
         ("path,x0,y0\na,,3\n", ":2: x0 is ''"),
@@ -219,6 +224,35 @@ def test_rows_of_arrays_are_samples(tmp_path: Path) -> None:
     assert first.input.dtype == torch.int64
 
 
+def test_words_in_arrays_are_numbered_in_sorted_order_unless_it_is_stated(tmp_path: Path) -> None:
+    file = tmp_path / "data.npz"
+    np.savez(file, x=np.zeros((3, 4), np.uint8), y=np.array([["fox"], ["cat"], ["fox"]]))
+    found = opened(file)
+    assert [item.target.tolist() for item in samples(found)] == [[1], [0], [1]]
+    assert (found.classes, found.stated, [note.code for note in found.notes]) == (
+        ("cat", "fox"),
+        False,
+        ["label-order"],
+    )
+    found = opened(file, index={"fox": 0, "cat": 2})
+    assert [item.target.tolist() for item in samples(found)] == [[0], [2], [0]]
+    assert (found.classes, found.stated, found.notes) == (("fox", "", "cat"), True, ())
+    np.savez(file, x=np.zeros((2, 4)), y=np.array(["1", "0"]))
+    assert [item.target for item in samples(opened(file))] == [1, 0]
+    np.savez(file, x=np.zeros((2, 4)), y=np.array(["cat", "0"]))
+    with pytest.raises(InputError, match=r"data\.npz: row 1: label '0' stands among words"):
+        opened(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "it is empty"), (b"\x89PNG", "numpy did not"), (b"PK\3\4", "cut off")]
+)
+def test_what_is_no_npz_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.npz: cannot be read as \.npz: .*{said}"):
+        opened(tmp_path / "a.npz")
+
+
 def test_bytes_of_an_image_s_shape_are_images(tmp_path: Path) -> None:
     file = tmp_path / "digits.npz"
     np.savez(file, x=np.full((2, 28, 28), 51, np.uint8), y=np.zeros(2, np.int64))
@@ -235,7 +269,10 @@ def test_bytes_of_an_image_s_shape_are_images(tmp_path: Path) -> None:
         ({"x": np.zeros(3)}, "no array 'y' but x: --data-arg y=NAME"),
         ({"x": np.zeros(3), "y": np.zeros(2)}, "3 and 2 rows"),
         ({"x": np.zeros(0), "y": np.zeros(0)}, "no samples"),
-        ({"x": np.array([{}]), "y": np.zeros(1)}, "cannot be read as an npz of numbers"),
+        (
+            {"x": np.array([{}]), "y": np.zeros(1)},
+            "it holds Python objects: save numbers, or words as array.astype.str.",
+        ),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
@@ -276,6 +313,10 @@ number = 7
 class Endless(IterableDataset):
     def __iter__(self):
         yield 1
+
+class Worded(Squares):
+    def __getitem__(self, i):
+        return torch.zeros(2), "cat"
 
 class Odd(Squares):
     def __getitem__(self, i):
@@ -321,7 +362,12 @@ def test_what_is_no_map_style_data_set_is_refused(sets: Path, name: str, said: s
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("Odd", "is a dict: a sample must be a pair"), ("Raising", "KeyError: 'gone'")]
+    ("name", "said"),
+    [
+        ("Odd", "is a dict: a sample must be a pair"),
+        ("Raising", "KeyError: 'gone'"),
+        ("Worded", "its target is the text 'cat': let the data set give the model's index of it"),
+    ],
 )
 def test_a_sample_that_is_none_is_told_with_its_place(sets: Path, name: str, said: str) -> None:
     item = opened(f"{sets}:{name}").samples[1]
@@ -339,6 +385,7 @@ def test_torchvision_s_data_sets_are_found_by_name() -> None:
     ("source", "more", "said"),
     [
         ("torchvision:MNIS", {}, "did you mean"),
+        ("torchvision:mnist", {}, "did you mean .*MNIST"),
         ("torchvision:MNIST", {}, "with --root DIR"),
         ("torchvision:MNIST", {"root": Path("nowhere")}, "not found under nowhere: .*pass --download"),
         ("torchvision:MNIST", {"root": Path("nowhere"), "split": "val"}, "it has train and test"),
@@ -346,6 +393,7 @@ def test_torchvision_s_data_sets_are_found_by_name() -> None:
         ("torchvision:ImageNet", {"root": Path("nowhere"), "download": True}, "torchvision cannot fetch it"),
         ("torchvision:FakeData", {"args": {"sise": 2}}, "no argument 'sise'"),
         ("nowhere", {}, "no such folder of images"),
+        ("/dev/null", {}, "is no folder of images; a data set is also"),
         ("nowhere.csv", {}, "no such file"),
     ],
 )

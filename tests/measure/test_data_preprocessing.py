@@ -37,6 +37,27 @@ def test_steps_are_torchvision_s(size: tuple[int, int], resize: tuple[int, ...],
     torch.testing.assert_close(ours(image), peer(image), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("size", "resize", "crop", "pads"),
+    [
+        ((40, 31), (), (31, 40), False),
+        ((40, 31), (), (32, 40), True),  # by one row, at the end
+        ((40, 31), (), (31, 41), True),
+        ((40, 31), (32,), (32, 32), False),
+        ((40, 31), (32,), (33, 32), True),
+        ((40, 31), (50, 60), (50, 60), False),
+        ((40, 31), (), (), False),
+    ],
+)
+def test_steps_say_which_images_are_padded(
+    size: tuple[int, int], resize: tuple[int, ...], crop: tuple[int, ...], pads: bool
+) -> None:
+    steps = Steps(resize, crop)
+    assert steps.pads(*size) is pads
+    white = steps(Image.new("RGB", size, (255, 255, 255)))
+    assert bool((white == 0).any()) is pads
+
+
 def test_a_grey_image_has_one_channel_and_normalising_is_by_hand() -> None:
     grey = Image.new("L", (3, 2), 51)
     found = Steps(mean=(0.1,), std=(0.5,))(grey)
@@ -76,6 +97,8 @@ def test_torchvision_s_weights_bring_their_own() -> None:
         "pixels / 255, mean 0.485/0.456/0.406, std 0.229/0.224/0.225"
     )
     assert (found.size, found.mode) == ((224, 224), "RGB")
+    assert found.pads is not None
+    assert not found.pads(30, 20)  # which is enlarged first
     # resnet50's default weights are its second ones, which were measured at 232.
     second = choose(Wanted(), Model("torchvision:resnet50"))
     assert "shorter side to 232" in second.text

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.stats import beta
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -140,6 +141,45 @@ def test_a_limit_says_which_classes_it_saw(folder: Path) -> None:
     (note,) = [note for note in found.evaluations[0].notes if note.code == "limited"]
     assert note.text == "the first 5 of 12 samples in their order, which hold 2 of 3 classes"
     assert found.digest != eb.evaluate(Brightest(), str(folder), "top1").digest
+
+
+@pytest.mark.parametrize("how", [{"batch": 2}, {"batch": 3, "workers": 2}])
+def test_images_that_are_padded_are_counted(folder: Path, how: Mapping[str, Any]) -> None:
+    Image.new("RGB", (9, 12), COLORS["red"]).save(folder / "red" / "0.png")
+    found = eb.evaluate(Brightest(), str(folder), "top1", preprocess=Wanted(crop=(10, 9)), **how)
+    (note,) = [note for note in found.evaluations[0].notes if note.code == "padded"]
+    # 11 of 12 decode; one of those is 9 × 12 pixels, the others 8 × 8.
+    text = "10 of 12 images were smaller than the crop and were padded with black to 10×9, blue/0.png the first"
+    assert (note.subject, note.text) == ("val", text)
+    fits = eb.evaluate(Brightest(), str(folder), "top1", preprocess=Wanted(crop=(8, 8)))
+    assert "padded" not in [note.code for note in fits.evaluations[0].notes]
+
+
+def test_words_are_a_model_s_outputs_only_where_it_shows_how_many_it_has(folder: Path) -> None:
+    class Labels(Brightest):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).argmax(1)
+
+    table = folder / "table.csv"
+    table.write_text("path,label\nred/0.png,red\nblue/0.png,blue\ngreen/0.png,green\n")
+    assert eb.evaluate(Brightest(), str(table), "top1").value() == 1
+    said = refusal(lambda: eb.evaluate(Labels(), str(table), "top1"))
+    assert "one label a sample, and the labels of table are words (blue, green, red): state the model's number" in said
+    index = Opening(index={"blue": 0, "green": 1, "red": 2})
+    assert eb.evaluate(Labels(), str(table), "top1", opening=index).value() == 1
+    table.write_text("path,label\nred/0.png,red\nblue/0.png,blue\n")
+    said = refusal(lambda: eb.evaluate(Brightest(), str(table), "top1"))
+    assert "gives 3 scores a sample and table has 2 classes (blue, red): " in said
+    assert "say which with --class-index FILE, a CSV of name,index" in said
+
+
+def test_a_single_logit_is_told_what_a_class_needs(folder: Path) -> None:
+    class One(Brightest):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)[:, :1]
+
+    said = refusal(lambda: eb.evaluate(One(), str(folder), "top1"))
+    assert "one score a sample: give a class label, or a score per class (of a single logit z: 0 and z)" in said
 
 
 def test_classes_of_another_number_are_refused_unless_their_indices_are_stated(folder: Path) -> None:
@@ -395,6 +435,16 @@ def test_an_interval_is_the_percentile_bootstrap_s() -> None:
     assert interval_of(measured(1, 1)) is None
 
 
+def test_the_interval_of_a_share_of_0_or_1_ends_there() -> None:
+    # Of x = n = 20, Jeffreys' posterior is Beta(20½, ½); Brown, Cai and DasGupta (2001) end the interval at 1.
+    low, high = interval_of(measured(20, 20), draws=20_000) or (0, 0)
+    assert low == pytest.approx(beta.ppf(0.025, 20.5, 0.5), abs=0.01)
+    assert high == 1
+    low, high = interval_of(measured(0, 20), draws=20_000) or (0, 0)
+    assert low == 0
+    assert high == pytest.approx(beta.ppf(0.975, 0.5, 20.5), abs=0.01)
+
+
 def test_settings_are_a_metric_s_own_before_those_for_all() -> None:
     found = choices(["pck:t=0.05", "pck:t=0.1,reference=box", "top1"], {"reference": "diagonal", "width": 9})
     assert found == (
@@ -410,7 +460,8 @@ def test_settings_are_a_metric_s_own_before_those_for_all() -> None:
         (["top"], {}, "unknown metric 'top': did you mean"),
         (["top1:"], {}, "write NAME:KEY=VALUE"),
         (["pck:t=1,t=2"], {}, "write NAME:KEY=VALUE"),
-        (["top1"], {"width": 3}, "setting width: none of top1 has it"),
+        (["top1"], {"width": 3}, "unknown setting of top1 'width': known: num_classes"),
+        (["top1", "pck"], {"widht": 3}, "unknown setting of top1, pck 'widht': did you mean width"),
         ([], {}, "no metric"),
     ],
 )

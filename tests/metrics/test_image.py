@@ -88,7 +88,13 @@ def test_what_is_not_finite_is_named_and_counted() -> None:
 @pytest.mark.parametrize(
     ("metric", "settings", "predictions", "targets", "said"),
     [
-        ("psnr", {}, flat(0), flat(1), "psnr needs data_range .largest difference"),
+        (
+            "psnr",
+            {},
+            flat(0),
+            flat(1),
+            "psnr: settings are missing: add --setting data_range=N: data_range .largest difference",
+        ),
         ("psnr", {"data_range": 1}, flat(0, 15), flat(1, 16), "the shape 1×15×15 but targets 1×16×16"),
         ("mse", {}, [[1, 2]], [[1]], "the shape 1×2 but targets 1×1"),
         ("mse", {}, np.zeros((2, 0)), np.zeros((2, 0)), "samples hold no numbers"),

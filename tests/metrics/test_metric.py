@@ -15,7 +15,17 @@ import pytest
 
 import effbench
 from effbench.errors import InputError, ModelError, UnknownName
-from effbench.metrics import Setting, evaluation, metric, metrics, settled, shared_settings, value_of, values_of
+from effbench.metrics import (
+    Setting,
+    evaluation,
+    metric,
+    metrics,
+    refuse_missing,
+    settled,
+    shared_settings,
+    value_of,
+    values_of,
+)
 from effbench.registry import Registry
 
 
@@ -109,6 +119,22 @@ def test_metrics_share_one_table_of_settings() -> None:
     )
     with pytest.raises(UnknownName, match="unknown setting of top1, f1, mse 'width'"):
         shared_settings(entries, {"width": 3})
+
+
+def test_all_settings_that_are_missing_are_told_at_once() -> None:
+    pck, psnr = metrics.get("pck"), metrics.get("psnr")
+    chosen = [(pck, {"t": 0.1, "width": 8, "reference": "pair"}), (psnr, {}), (metrics.get("top1"), {})]
+    with pytest.raises(InputError) as told:
+        refuse_missing(chosen, "; or else")
+    words = "--setting height=N --setting normalized=N --setting first=N --setting second=N --setting data_range=N"
+    assert str(told.value).startswith(f"pck, psnr: settings are missing: add {words}: height (of the image")
+    assert str(told.value).endswith("255 for bytes); or else")
+    with pytest.raises(InputError, match=r"add --setting reference=NAME: reference \(longer_side or diagonal"):
+        shared_settings([pck, psnr], {"width": 8, "height": 8, "normalized": 0, "t": 1, "data_range": 1})
+    needed = {"width": 8, "height": 8, "normalized": 0, "t": 1}
+    refuse_missing([(pck, {**needed, "reference": "box"})])
+    with pytest.raises(InputError, match="add --setting second=N: second"):
+        refuse_missing([(pck, {**needed, "reference": "pair", "first": 0})])
 
 
 def test_a_record_with_odd_statistics_is_told() -> None:

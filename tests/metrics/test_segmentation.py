@@ -76,7 +76,7 @@ def test_samples_that_cannot_be_used_are_named_and_counted() -> None:
 @pytest.mark.parametrize(
     ("settings", "predictions", "targets", "said"),
     [
-        ({}, GIVEN, WANTED, "miou of label maps needs num_classes"),
+        ({}, GIVEN, WANTED, "miou of label maps: a setting is missing: add --setting num_classes=N"),
         ({"num_classes": 3}, GIVEN[:, :1], WANTED, "of 2×1×2 and 2×2×2 do not fit"),
         (
             {"num_classes": 4},

@@ -41,10 +41,12 @@ def evaluate(
     """The error, measured: of a model on data, or of predictions against targets."""
     from effbench.report.evaluate import evaluation_report
 
+    if not (files.given or metrics.names) and (model.spec is None or reading.data is None):
+        raise InputError(f"{_SOURCES}, and a metric, such as --metric top1; effbench list metrics has them all")
     chosen = metrics.chosen(confusion)
     if files.given:
         refuse_words("--predictions and --targets hold all samples", (*reading.given(), *images.given()))
-        found = files.evaluated(model, chosen, out)
+        found = files.evaluated(model, chosen, reading.index(), out)
     else:
         found = of_model(model, reading, images, files, chosen, out)
     with out.progress(f"resampling {found.asked:,} samples {metrics.draws:,} times"):
@@ -62,9 +64,12 @@ def of_model(
     """Returns what a model's answers are worth, showing how far it is."""
     refuse_words("a column is of --predictions or --targets", files.columns())
     if model.spec is None or reading.data is None:
-        raise InputError("give a SPEC and --data, or --predictions and --targets")
+        raise InputError(_SOURCES)
     with out.progress(f"reading {reading.data}") as say:
         return model.evaluated(reading, images, chosen, say)
+
+
+_SOURCES = "give a SPEC and --data, or --predictions and --targets"
 
 
 def refuse_words(why: str, given: Sequence[str]) -> None:

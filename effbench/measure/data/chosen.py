@@ -146,30 +146,36 @@ def torchvision_weights(name: str, args: Mapping[str, Any]) -> Preprocess:
     transform = chosen.transforms()
     crop = getattr(transform, "crop_size", None)
     size = None if not crop else (crop[0], crop[-1])
-    return Preprocess(f"{type(chosen).__name__}.{chosen.name}: {_described(transform)}", transform, None, size, "RGB")
+    steps = _steps(transform)
+    text = f"{type(chosen).__name__}.{chosen.name}: {_described(steps, transform)}"
+    return Preprocess(text, transform, None, size, "RGB", pads=None if steps is None else steps.pads)
 
 
-def _described(transform: Any) -> str:
-    """Returns the steps of a transform of torchvision in words, or as it writes itself."""
+def _described(steps: Steps | None, transform: Any) -> str:
+    """Returns a transform in words, or as it writes itself where its steps are not known."""
+    return " ".join(repr(transform).split()) if steps is None else steps.text()
+
+
+def _steps(transform: Any) -> Steps | None:
+    """Returns the steps of a transform of torchvision's weights; None of one that does something else."""
     try:
         resize, crop, mean, std = (getattr(transform, key) for key in ("resize_size", "crop_size", "mean", "std"))
-        return Steps(
-            tuple(resize), (crop[0], crop[-1]), tuple(mean), tuple(std), transform.interpolation.value, "RGB"
-        ).text()
+        sides, window = tuple(resize), (crop[0], crop[-1])
+        return Steps(sides, window, tuple(mean), tuple(std), transform.interpolation.value, "RGB")
     except (AttributeError, TypeError):
-        return " ".join(repr(transform).split())
+        return None
 
 
-def _described_steps(transform: Any, mode: Mode) -> str:
+def _composed_steps(transform: Any, mode: Mode) -> Steps | None:
     """Returns the same of a sequence of transforms, where it is resize, crop, to tensor, normalise."""
     steps = {type(each).__name__: each for each in getattr(transform, "transforms", ())}
     tensor = steps.keys() & {"ToTensor", "MaybeToTensor"}
     if len(steps) != 4 or not tensor or not {"Resize", "CenterCrop", "Normalize"} < steps.keys():
-        return " ".join(repr(transform).split())
+        return None
     resize, crop, norm = (steps[name] for name in ("Resize", "CenterCrop", "Normalize"))
     sides = (resize.size,) if isinstance(resize.size, int) else tuple(resize.size)
     mean, std = (tuple(round(float(each), 6) for each in numbers) for numbers in (norm.mean, norm.std))
-    return Steps(sides, tuple(crop.size), mean, std, resize.interpolation.value, mode).text()
+    return Steps(sides, tuple(crop.size), mean, std, resize.interpolation.value, mode)
 
 
 @preprocessings.register("timm")
@@ -193,8 +199,9 @@ def timm_weights(name: str, args: Mapping[str, Any]) -> Preprocess:
         raise InputError(f"timm:{name}: its data config cannot be used: {one_line(error)}") from None
     channels, height, width = config["input_size"]
     mode: Mode = "L" if channels == 1 else "RGB"
-    text = f"timm {name}: {_described_steps(transform, mode)}"
+    steps = _composed_steps(transform, mode)
+    text = f"timm {name}: {_described(steps, transform)}"
     tested = timm.get_pretrained_cfg(name).test_input_size
     if tested and tuple(tested) != (channels, height, width):
         text += f"; timm's own results are at {tested[1]}×{tested[2]}"
-    return Preprocess(text, transform, None, (height, width), mode)
+    return Preprocess(text, transform, None, (height, width), mode, pads=None if steps is None else steps.pads)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError
-from effbench.measure.data.folder import by_index
-from effbench.measure.data.images import ImageFiles, Listed, class_indices, require_pillow
+from effbench.measure.data.images import ImageFiles, Listed, require_pillow
 from effbench.measure.data.source import Data, Request, data_sources, refuse_arguments, refuse_named_only
+from effbench.metrics.words import Numbered, numbered
 from effbench.store import read_text
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ def open_csv(request: Request) -> Data:
             f"{file}: needs a column {label_column!r} (or --data-arg label=NAME) or the columns x0,y0,x1,y1,… of "
             f"keypoints, one of the two; it has {', '.join(header)}"
         )
-    classes: tuple[str, ...] = ()
+    labels = Numbered(())
     targets: Sequence[Any]
     if points:
         targets = [_keypoints(row, points, f"{file}:{line}") for line, row in rows]
     else:
-        targets, classes = _labels([row[label_column] for _, row in rows], [line for line, _ in rows], file, request)
+        cells = [row[label_column] for _, row in rows]
+        labels = numbered(cells, request.index, str(file), lambda number: f"{file}:{rows[number][0]}")
+        targets = labels.indices
     return Data(
         file.stem,
         ImageFiles(
@@ -63,10 +65,11 @@ def open_csv(request: Request) -> Data:
             request.preprocess,
         ),
         request.preprocess.text,
-        classes,
+        labels.classes,
         bool(request.index),
         request.preprocess.size,
         pixels=bool(points),
+        notes=labels.notes,
     )
 
 
@@ -80,6 +83,8 @@ def _read(file: Path) -> tuple[list[str], list[tuple[int, Row]]]:
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise InputError(f"{file}:{reader.line_num}: is no CSV: {error}") from None
+    if not header:
+        raise InputError(f"{file}: is empty: it needs a header, such as path,label")
     for line, row in rows:
         if "" in row or None in row.values():
             raise InputError(f"{file}:{line}: has not as many cells as the header, which has {len(header)}")
@@ -124,22 +129,3 @@ def _number(cell: str, where: str, column: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"{where}: {column} is {cell!r}, which is no number")
     return value
-
-
-def _labels(
-    cells: Sequence[str], lines: Sequence[int], file: Path, request: Request
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Returns (class indices, names of classes by index; none where the labels are indices themselves)."""
-    for line, cell in zip(lines, cells, strict=True):
-        if not cell:
-            raise InputError(f"{file}:{line}: the label is empty")
-    numeric = [re.fullmatch(r"[+-]?\d+", cell) is not None for cell in cells]
-    if all(numeric) and not request.index:
-        return tuple(map(int, cells)), ()
-    if any(numeric) and not all(numeric) and not request.index:
-        odd = numeric.index(not numeric[0])
-        raise InputError(f"{file}:{lines[odd]}: labels are whole numbers or names, and {cells[odd]!r} mixes the two")
-    names = tuple(sorted(set(cells)))
-    indices = class_indices(names, request.index, str(file))
-    index = dict(zip(names, indices, strict=True))
-    return tuple(index[cell] for cell in cells), by_index(names, indices)

@@ -37,6 +37,8 @@ class Pairs:
             what = f"a {type(pair).__name__}" + (f" of {len(pair)}" if isinstance(pair, tuple | list) else "")
             return Broken(name, f"is {what}: a sample must be a pair of input and target")
         given, target = pair
+        if isinstance(target, str | bytes):
+            return Broken(name, f"its target is the text {target!r}: let the data set give the model's index of it")
         if not _is_image(given):
             return Sample(_tensors(given), _target(target), name)
         try:

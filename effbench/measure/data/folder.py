@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from effbench.errors import InputError
-from effbench.measure.data.images import ImageFiles, Listed, class_indices, endings, require_pillow
+from effbench.measure.data.images import ImageFiles, Listed, endings, require_pillow
 from effbench.measure.data.source import Data, Request, data_sources, refuse_arguments, refuse_named_only
+from effbench.metrics.words import by_index, class_indices
 from effbench.records import Note
 
 
@@ -53,20 +54,6 @@ def open_folder(request: Request) -> Data:
         request.preprocess.size,
         notes=tuple(_notes(root, passed, empty)),
     )
-
-
-def by_index(names: Sequence[str], indices: Sequence[int]) -> tuple[str, ...]:
-    """Returns the names of classes by index; an index without a name is "".
-
-    Raises:
-        InputError: an index is negative or stands twice.
-    """
-    if len(set(indices)) < len(indices) or min(indices) < 0:
-        raise InputError("--class-index: every class needs an index of its own, 0 or more")
-    found = [""] * (max(indices) + 1)
-    for name, index in zip(names, indices, strict=True):
-        found[index] = name
-    return tuple(found)
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -83,7 +83,7 @@ def prepared(image: Image, target: Any, name: str, key: bytes, preprocess: Prepr
         if preprocess.placing is None:
             return Broken(name, _UNPLACED)
         moved = preprocess.placing(*image.size).moved(target)
-    return Sample(tensor, moved, name, key, target)
+    return Sample(tensor, moved, name, key, target, preprocess.pads is not None and preprocess.pads(*image.size))
 
 
 _UNPLACED = (
@@ -122,17 +122,3 @@ class Listed:
     def __call__(self, index: int) -> Any:
         """Returns the target of that place."""
         return self.targets[index]
-
-
-def class_indices(names: tuple[str, ...], given: Mapping[str, int], where: str) -> tuple[int, ...]:
-    """Returns the class index of each name: as given or, where nothing is, the place among the names.
-
-    Raises:
-        InputError: an index is stated for some of the names and not for others.
-    """
-    if not given:
-        return tuple(range(len(names)))
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise InputError(f"{where}: --class-index has no index of {', '.join(missing[:5])}: it must name every class")
-    return tuple(given[name] for name in names)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
-from effbench.errors import InputError, one_line
+from effbench.errors import InputError
 from effbench.measure.data.images import in_mode, prepared
 from effbench.measure.data.preprocess import Preprocess
 from effbench.measure.data.source import (
@@ -20,6 +19,8 @@ from effbench.measure.data.source import (
     refuse_arguments,
     refuse_named_only,
 )
+from effbench.metrics.numpy_files import opened
+from effbench.metrics.words import Numbered, numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,6 @@ def open_npz(request: Request) -> Data:
     """
     refuse_arguments(request, "x", "y")
     refuse_named_only(request)
-    if request.index:
-        raise InputError(f"{request.source}: --class-index is for names of classes, and its targets are numbers")
     path = Path(request.target)
     arrays = _arrays(path)
     inputs, targets = (_named(arrays, str(request.args.get(key, key)), key, path) for key in ("x", "y"))
@@ -44,28 +43,39 @@ def open_npz(request: Request) -> Data:
         raise InputError(f"{path}: inputs and targets have {sizes} rows: they need one for each sample")
     if not len(inputs):
         raise InputError(f"{path}: has no samples")
+    targets, labels = _numbers(targets, request, path)
     preprocess = request.preprocess
+    samples: _Images | _Arrays = _Arrays(inputs, targets)
+    stored = "float64, as float32" if inputs.dtype == "float64" else f"{inputs.dtype}, as stored"
+    text = f"none: inputs of {stored}"
+    size = (inputs.shape[2], inputs.shape[3]) if inputs.ndim == 4 else None
     if _are_images(inputs):
-        return Data(path.stem, _Images(inputs, targets, preprocess), preprocess.text, size=preprocess.size)
-    if not preprocess.default:
+        samples, text, size = _Images(inputs, targets, preprocess), preprocess.text, preprocess.size
+    elif not preprocess.default:
         shape = "×".join(map(str, inputs.shape[1:])) or "a number"
         raise InputError(
             f"{path}: inputs of {inputs.dtype} and {shape} are no images to preprocess: uint8 of height × width "
             "(× 1 or 3 channels) are; leave the options for preprocessing out, or pass --preprocess none"
         )
-    stored = "float64, as float32" if inputs.dtype == "float64" else f"{inputs.dtype}, as stored"
-    size = (inputs.shape[2], inputs.shape[3]) if inputs.ndim == 4 else None
-    return Data(path.stem, _Arrays(inputs, targets), f"none: inputs of {stored}", size=size)
+    return Data(path.stem, samples, text, labels.classes, bool(request.index), size, notes=labels.notes)
+
+
+def _numbers(targets: NDArray[Any], request: Request, path: Path) -> tuple[NDArray[Any], Numbered]:
+    """Returns targets as numbers, words among them as class indices, and what is known of those."""
+    import numpy as np
+
+    if targets.dtype.kind not in "US":
+        if request.index:
+            raise InputError(f"{request.source}: --class-index is for names of classes, and its targets are numbers")
+        return targets, Numbered(())
+    cells = [cell.strip() for cell in targets.astype(str).reshape(-1).tolist()]
+    labels = numbered(cells, request.index, str(path), lambda number: f"{path}: row {number}")
+    return np.array(labels.indices).reshape(targets.shape), labels
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as an npz of numbers: {one_line(error, 160)}") from None
+    with opened(path) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _named(arrays: dict[str, NDArray[Any]], name: str, key: str, path: Path) -> NDArray[Any]:

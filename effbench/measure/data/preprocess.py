@@ -45,6 +45,8 @@ class Preprocess:
         mode: what an image is turned into first; None leaves grey and colour as they are.
         paired: whether `apply` moves keypoints itself: called with image and points, it gives both.
         default: whether nothing was asked for.
+        pads: (width, height) of the stored image → whether the crop is larger and black is added; None where that is
+            not known.
     """
 
     text: str
@@ -54,6 +56,7 @@ class Preprocess:
     mode: Mode | None = None
     paired: bool = False
     default: bool = False
+    pads: Callable[[int, int], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,13 @@ class Steps:
         left, top = self._offset(new_width, new_height) if self.crop else (0, 0)
         return Placing(new_width / width, new_height / height, left, top)
 
+    def pads(self, width: int, height: int) -> bool:
+        """Returns whether black is added to a stored image of that size."""
+        if not self.crop:
+            return False
+        new_width, new_height = self._resized(width, height)
+        return new_height < self.crop[0] or new_width < self.crop[1]
+
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """Returns (width, height) after the resize."""
         if not self.resize:
@@ -137,7 +147,7 @@ class Steps:
         """Returns these steps with their words."""
         size = self.crop or (self.resize if len(self.resize) == 2 else ())
         fixed = (size[0], size[1]) if size else None
-        return Preprocess(self.text(), self, self.placing, fixed, self.mode, default=default)
+        return Preprocess(self.text(), self, self.placing, fixed, self.mode, default=default, pads=self.pads)
 
     def text(self) -> str:
         """Returns the steps in words."""

@@ -29,6 +29,7 @@ class Sample(NamedTuple):
         name: what messages call it: its file, or its place.
         key: digest of the input as it is stored, before preprocessing; empty where that is not known.
         stored: the target as it is stored, where preprocessing changed it.
+        padded: whether its image was smaller than the crop, and black was added.
     """
 
     input: Any
@@ -36,6 +37,7 @@ class Sample(NamedTuple):
     name: str
     key: bytes = b""
     stored: Any = None
+    padded: bool = False
 
 
 class Unreadable(NamedTuple):
@@ -202,10 +204,8 @@ def kind_of_source(source: str) -> tuple[str, str]:
         if not path.is_file():
             raise InputError(f"{source}: no such file")
         return ending, source
-    raise InputError(
-        f"--data {source}: no such folder of images; a data set is also torchvision:NAME, a .csv, a .npz or "
-        "file.py:Name"
-    )
+    found = "is no folder of images" if path.exists() else "no such folder of images"
+    raise InputError(f"--data {source}: {found}; a data set is also torchvision:NAME, a .csv, a .npz or file.py:Name")
 
 
 def refuse_arguments(request: Request, *known: str) -> None:

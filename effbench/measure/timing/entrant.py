@@ -17,11 +17,20 @@ class OutOfMemory(Died):
 
 
 class Session(Protocol):
-    """One model alive in one fresh process, loaded and ready; not called yet."""
+    """One model alive in one fresh process; not called yet."""
+
+    def ready(self) -> None:
+        """Returns once the model is loaded; a second time does nothing.
+
+        Raises:
+            Died: the process ended while it loaded the model.
+            InputError: the spec names no model that can be run, or the plan is one that it cannot run under.
+        """
+        ...
 
     @property
     def threads(self) -> int:
-        """Returns the intra-op threads that it runs with."""
+        """Returns the intra-op threads that it runs with, once it is ready."""
         ...
 
     def call(self, times: int) -> tuple[float, ...]:
@@ -63,11 +72,13 @@ class Entrant(Protocol):
         ...
 
     def start(self, number: int) -> Session:
-        """Returns a session in a fresh process for a round of this number.
+        """Returns a session in a fresh process for a round of this number, which may not be ready yet.
+
+        So the processes of a round load their models at the same time: most of that is importing PyTorch.
 
         Raises:
-            Died: the process ended while it loaded the model.
-            InputError: the spec names no model that can be run, or the plan is one that it cannot run under.
+            Died: the process ended at once.
+            InputError: as `Session.ready` does.
         """
         ...
 

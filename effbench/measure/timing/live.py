@@ -53,6 +53,9 @@ class Live:
         self._now = now
         self._at_end = at_end or ExitStack()
 
+    def ready(self) -> None:
+        """Returns at once: it was built in this process."""
+
     @property
     def threads(self) -> int:
         """Returns the intra-op threads that it runs with."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from effbench.measure.timing.wire import encode, load_message
+from effbench.measure.timing.wire import Message, load_message
 from effbench.measure.timing.worker import Worker, WorkerSession
 from effbench.records import Fact, Trace
 from effbench.records.environment import Environment
@@ -50,7 +50,7 @@ class LookSession(WorkerSession):
     """A model looked at in a process of its own; the process is started at once, and answers when it is asked to.
 
     Attributes:
-        trace: of one forward pass; set by `finish`.
+        trace: of one forward pass; set by `ready`.
     """
 
     trace: Trace
@@ -63,24 +63,12 @@ class LookSession(WorkerSession):
         """
         request = {**load_message(worker.model, worker.plan), "do": "look", "needs": sorted(needs)}
         super().__init__(worker.name, worker.child(), worker.memory, worker.timeout_s)
-        self._child.write(encode(request))
+        self.load(request)
         self.name = worker.name
 
-    def finish(self) -> None:
-        """Waits for the trace.
-
-        Raises:
-            Died: the process ended, hung, or the model raised while it was built.
-            InputError: the spec names no model.
-        """
-        try:
-            self._greeted()
-            answer = self._answer()
-            self.name = str(answer["name"])
-            self.trace = validated(answer["trace"], Trace, self.name)
-        except BaseException:
-            self.close()
-            raise
+    def _take_in(self, answer: Message) -> None:
+        self.name = str(answer["name"])
+        self.trace = validated(answer["trace"], Trace, self.name)
 
     def op_times(self, passes: int) -> OpTimes:
         """Returns the seconds of each op call of the trace in so many forward passes.

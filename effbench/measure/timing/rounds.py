@@ -72,6 +72,7 @@ class _Lane:
 
     entrant: Entrant
     session: Session | None = None
+    threads: int | None = None
     warmed: WarmedUp | None = None
     turn: Turn = _ONE_CALL
     samples_s: list[float] = field(default_factory=list)
@@ -99,8 +100,13 @@ def one_round(
     """
     lanes = [_Lane(entrant) for entrant in entrants]
     try:
-        for place in chance.sample(range(len(lanes)), len(lanes)):
-            _open(lanes[place], plan, plan.least_calls[place], len(lanes), now)
+        order = chance.sample(range(len(lanes)), len(lanes))
+        for place in order:
+            _start(lanes[place], plan.number)
+        for lane in lanes:
+            _load(lane)  # each before the first call of any: what loads disturbs what is timed
+        for place in order:
+            _warm(lanes[place], plan, plan.least_calls[place], len(lanes), now)
         warmup_s = sum(lane.warmed.spent_s for lane in lanes if lane.warmed)
         if interference:
             interference()
@@ -116,21 +122,39 @@ def one_round(
         tuple(_run(lane, plan.number) for lane in lanes),
         tuple(lane.died for lane in lanes),
         tuple(lane.warmed is not None and lane.warmed.steady for lane in lanes),
-        tuple(lane.session.threads if lane.session else None for lane in lanes),
+        tuple(lane.threads for lane in lanes),
         warmup_s,
         warmup_s + steady_s,
         disturbance,
     )
 
 
-def _open(lane: _Lane, plan: RoundPlan, least_calls: int, models: int, now: Now) -> None:
+def _start(lane: _Lane, number: int) -> None:
+    try:
+        lane.session = lane.entrant.start(number)
+    except Died as death:
+        lane.died = str(death)
+
+
+def _load(lane: _Lane) -> None:
+    if lane.session is None:
+        return
+    try:
+        lane.session.ready()
+        lane.threads = lane.session.threads
+    except Died as death:
+        lane.died = str(death)
+
+
+def _warm(lane: _Lane, plan: RoundPlan, least_calls: int, models: int, now: Now) -> None:
+    if lane.session is None or lane.died is not None:
+        return
     limit = WarmUpLimit(
         least_calls,
         most_s=min(plan.share_s / 2, plan.budget_s) / models,
         most_first_s=_MOST_FIRST * plan.budget_s / models,
     )
     try:
-        lane.session = lane.entrant.start(plan.number)
         lane.warmed = warm_up(lane.session, limit, now)
         lane.session.rest()
     except Died as death:

@@ -229,6 +229,9 @@ class SimulatedSession:
     closed: bool = False
     threads: int = field(default=1, init=False)
 
+    def ready(self) -> None:
+        """Returns at once."""
+
     def call(self, times: int) -> tuple[float, ...]:
         """Returns the seconds of each call.
 

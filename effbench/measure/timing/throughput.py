@@ -71,15 +71,16 @@ def best_batch(
     search.refine(smallest, largest)
     most = max(search.found.values())
     batch = min(batch for batch, reached in search.found.items() if reached >= (1 - tolerance) * most)
-    return BestBatch(Throughput(batch, search.found[batch]), tuple(search.tried), limit)
+    tried = tuple(Throughput(*figures) for figures in search.tried.items())
+    return BestBatch(Throughput(batch, search.found[batch]), tried, limit)
 
 
 class _Search:
-    """Batches tried so far, each once."""
+    """Batches tried so far, and the better figure of those that were tried twice; None where one did not fit."""
 
     def __init__(self, throughput: Callable[[int], float]) -> None:
         self.found: dict[int, float] = {}
-        self.tried: list[Throughput] = []
+        self.tried: dict[int, float | None] = {}
         self._throughput = throughput
         self._too_large: int | None = None
 
@@ -97,8 +98,25 @@ class _Search:
                 return "memory"
             vain = 0 if reached > (1 + tolerance) * most else vain + 1
             if vain == _PATIENCE:
+                vain = self._still_vain(batch, tolerance)
+            if vain == _PATIENCE:
                 return "slower"
         return "largest"
+
+    def _still_vain(self, last: int, tolerance: float) -> int:
+        """Returns how many of the last doublings brought no gain when each was measured once more.
+
+        What disturbs a machine makes a batch slower, never faster, and two that happened to be disturbed must not end
+        the search: the better figure of each counts.
+        """
+        tried = sorted(batch for batch in self.found if batch <= last)
+        before, doubtful = tried[:-_PATIENCE], tried[-_PATIENCE:]
+        most, vain = max(self.found[batch] for batch in before), 0
+        for batch in doubtful:
+            reached = self._try(batch) or 0.0
+            vain = 0 if reached > (1 + tolerance) * most else vain + 1
+            most = max(most, reached)
+        return vain
 
     def refine(self, smallest: int, largest: int) -> None:
         """Tries batches around the best one, in steps that halve, from half of it down to an eighth."""
@@ -119,11 +137,11 @@ class _Search:
             reached = self._throughput(batch)
         except OutOfMemory:
             self._too_large = batch
-            self.tried.append(Throughput(batch, None))
+            self.tried[batch] = None
+            self.found.pop(batch, None)  # that it fitted once is not enough
             return None
-        self.found[batch] = reached
-        self.tried.append(Throughput(batch, reached))
-        return reached
+        self.found[batch] = self.tried[batch] = max(reached, self.found.get(batch, reached))
+        return self.found[batch]
 
 
 class Measured:

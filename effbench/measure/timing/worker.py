@@ -85,11 +85,10 @@ class Worker:
     timeout_s: float = TIMEOUT_S
 
     def start(self, number: int) -> WorkerSession:
-        """Returns a session in a fresh process, the model loaded in it.
+        """Returns a session in a fresh process, which imports PyTorch and loads the model meanwhile.
 
         Raises:
-            Died: the process ended, hung, speaks another protocol, or the model raised while it was built.
-            InputError: the spec names no model that can be run, or the plan cannot be had there.
+            InputError: its interpreter cannot be started.
         """
         message = load_message(self.model, self.plan)
         session = WorkerSession(self.name, self.child(), self.memory, self.timeout_s)
@@ -127,6 +126,7 @@ class WorkerSession:
         self.notes: tuple[Note, ...] = ()
         self.samples: int | None = None
         self._threads = 0
+        self._is_ready = False
         self._name = name
         self._child = child
         self._memory = memory
@@ -143,9 +143,28 @@ class WorkerSession:
         return self._child.number
 
     def load(self, message: Message) -> None:
-        """Has the model loaded once the process has greeted."""
-        self._greeted()
-        answer = self._asked(message)
+        """Has the model loaded, which `ready` waits for."""
+        self._child.write(encode(message))
+
+    def ready(self) -> None:
+        """Returns once the process has greeted and loaded the model.
+
+        Raises:
+            Died: the process ended, hung, speaks another protocol, or the model raised while it was built.
+            InputError: the spec names no model that can be run, or the plan cannot be had there.
+        """
+        if self._is_ready:
+            return
+        try:
+            self._greeted()
+            self._take_in(self._answer())
+        except BaseException:
+            self.close()
+            raise
+        self._is_ready = True
+
+    def _take_in(self, answer: Message) -> None:
+        """Keeps what the process says of the model that it has loaded."""
         self._threads, self.load_s = int(answer["threads"]), float(answer["load_s"])
         self.notes = tuple(Note(*note) for note in answer["notes"])
         self.samples = answer.get("samples")
@@ -209,7 +228,8 @@ class WorkerSession:
             )
 
     def _asked(self, message: Mapping[str, Any]) -> Message:
-        """Returns the answer to a request; after a failure the process is of no more use and is ended."""
+        """Returns the answer to a request, once it is ready; after a failure the process is of no use, and ended."""
+        self.ready()
         self._child.write(encode(message))
         return self._answer()
 

@@ -98,6 +98,9 @@ class NotingSession:
         self.log.append(f"{self.name} {times}")
         return self.session.call(times)
 
+    def ready(self) -> None:
+        self.log.append(f"{self.name} loaded")
+
     def rest(self) -> None:
         self.log.append(f"{self.name} rests")
 
@@ -114,10 +117,12 @@ def test_nobody_is_called_before_the_others_rest() -> None:
     entrants = [Noting("a", SimulatedEntrant("a", 0.01, simulation), log)]
     entrants += [Noting("b", SimulatedEntrant("b", 0.004, simulation), log)]
     timed(entrants, replace(SHORT, max_rounds=2), 0, simulation.clock)
+    assert log.index("a loaded") < 2
+    assert log.index("b loaded") < 2  # before anybody is called
     turns = [("a 1", "a 1", "a rests"), ("b 1", "b 2", "b rests")]  # a cold call, then what is kept
     last = list(zip(log[-60::3], log[-59::3], log[-58::3], strict=True))  # ten turns of each
     assert sorted(last) == sorted(turns * 10)
-    assert all("rests" in before for before, after in pairwise(log) if before[0] != after[0])
+    assert all("rests" in before or "loaded" in after for before, after in pairwise(log) if before[0] != after[0])
 
 
 def test_alone_a_model_keeps_every_call_and_does_not_rest() -> None:

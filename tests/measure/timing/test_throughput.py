@@ -51,6 +51,36 @@ def test_one_doubling_without_gain_is_passed_over() -> None:
     assert best_batch(lambda batch: speeds.get(batch, 1.0), tolerance=0.0).best.batch == 8
 
 
+def test_two_doublings_that_were_disturbed_do_not_end_the_search() -> None:
+    """16 and 32 read a quarter at first, as where a neighbour ran meanwhile: they are measured once more."""
+    asked: list[int] = []
+
+    def disturbed(batch: int) -> float:
+        asked.append(batch)
+        true = peaked(64)(batch)
+        return true / 4 if batch in (16, 32) and asked.count(batch) == 1 else true
+
+    found = best_batch(disturbed, tolerance=0.0)
+    assert found.best == Throughput(64, 64.0)
+    assert Throughput(16, 16.0) in found.tried
+    assert len(found.tried) == len({item.batch for item in found.tried})
+    assert sorted({batch for batch in asked if asked.count(batch) > 1}) == [16, 32, 128, 256]
+
+
+def test_a_batch_that_fits_no_second_time_is_not_recommended() -> None:
+    asked: list[int] = []
+
+    def once(batch: int) -> float:
+        asked.append(batch)
+        if batch == 8 and asked.count(8) > 1:
+            raise OutOfMemory("somebody else took it")
+        return float(min(batch, 4) + batch / 1e4)
+
+    found = best_batch(once, tolerance=0.001)
+    assert found.best.batch != 8
+    assert {one.batch: one.samples_per_s for one in found.tried}[8] is None
+
+
 def within(fits: int, log: list[int]) -> Callable[[int], float]:
     def throughput(batch: int) -> float:
         log.append(batch)
@@ -121,6 +151,8 @@ class Machine:
         self.calls += times
         slow = 10.0 if self.calls <= 3 else 1.0
         return (slow * (2e-3 + 1e-3 * self.batch),) * times
+
+    def ready(self) -> None: ...
 
     def rest(self) -> None:
         self.log.append("rest")

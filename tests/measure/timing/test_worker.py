@@ -74,6 +74,7 @@ def test_a_model_lives_and_talks_in_a_process_of_its_own(net: str, tmp_path: Pat
     asked = Asked("net:Net", {"act": "talk"}, ("2x3",))  # found by the worker's path alone
     session = Worker("net", asked, TimingPlan(batch=5, threads=1), place, memory="exact").start(0)
     try:
+        session.ready()
         assert session.number != os.getpid()
         assert session.threads == 1
         seconds = (*session.call(1), *session.call(3))
@@ -106,7 +107,7 @@ def test_one_that_is_killed_may_have_been_short_of_memory(net: str) -> None:
 
 def test_a_constructor_that_raises_is_told_in_a_line(net: str) -> None:
     with pytest.raises(Died, match=r"Net: building the model raised ValueError: no such width$"):
-        Worker("net", Asked(net, {"act": "raise early"})).start(0)
+        Worker("net", Asked(net, {"act": "raise early"})).start(0).ready()
 
 
 # What the process answers, asked in this one
@@ -204,10 +205,22 @@ def test_a_fake_worker_is_understood() -> None:
     session.close()
 
 
+def test_a_process_that_is_started_need_not_be_waited_for() -> None:
+    hello = fake(HELLO, LOADED, '{"seconds": [0.25], "wall_s": 0.5}')
+    first, second = hello.start(0), hello.start(0)
+    assert first.number != second.number
+    second.ready()
+    first.ready()
+    first.ready()
+    assert (first.threads, second.call(1)) == (1, (0.25,))
+    first.close()
+    second.close()
+
+
 def test_another_protocol_is_refused() -> None:
     newer = json.dumps({**greeting("3.99"), "protocol": PROTOCOL + 1})
     with pytest.raises(Died, match=f"speaks protocol {PROTOCOL + 1} of effbench and this one {PROTOCOL}"):
-        fake(newer, LOADED).start(0)
+        fake(newer, LOADED).start(0).ready()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +228,7 @@ def test_another_protocol_is_refused() -> None:
 )
 def test_a_failure_is_raised_as_what_it_is(kind: str, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"^why$") as caught:
-        fake(HELLO, json.dumps({"raised": "why", "because": kind})).start(0)
+        fake(HELLO, json.dumps({"raised": "why", "because": kind})).start(0).ready()
     assert type(caught.value) is error
 
 
@@ -238,7 +251,7 @@ def test_one_that_hangs_is_killed() -> None:
     made = fake(then="signal.pause()")
     hanging = Worker(made.name, made.model, place=made.place, timeout_s=0.3)
     with pytest.raises(Died, match=r"net: its process hung: no answer within 0.3 s, so it was killed"):
-        hanging.start(0)
+        hanging.start(0).ready()
 
 
 def test_an_interpreter_that_is_not_there_is_the_users_to_mend() -> None:
