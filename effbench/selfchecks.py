@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.judge.advice import advice
 from effbench.judge.disturbances import GPU_KINDS, KINDS, Disturbed, disturbances
 from effbench.judge.selfcheck import SelfCheck, self_check
@@ -19,6 +19,7 @@ from effbench.measure.timing.together import TIME_IS_UP, Together
 from effbench.records import Note, StopRule, Timing, TimingPlan
 from effbench.records.environment import Environment
 from effbench.records.peaks import Peaks
+from effbench.records.timing import INTERRUPTED
 from effbench.timings import Timed, time_entrants, watch_here
 
 CALL_S = 0.01
@@ -50,6 +51,7 @@ class Checked:
         model: what the built-in model's times say.
         comparison: the verdict of the series as it was measured, A against A.
         check: error rates and power; None for fewer pairs than a verdict needs.
+        peaks: None where it was interrupted before they were measured.
         disturbed: what was seen during the series, kind by kind.
         notes: what is incomplete, then advice.
     """
@@ -61,7 +63,7 @@ class Checked:
     model: Estimate
     comparison: Comparison
     check: SelfCheck | None
-    peaks: Peaks
+    peaks: Peaks | None
     disturbed: tuple[Disturbed, ...]
     environment: Environment
     notes: tuple[Note, ...]
@@ -80,6 +82,7 @@ def selfcheck(
 
     Raises:
         InputError: the budget is too small, or there is no such device.
+        Interrupted: somebody ended it when a pair was finished already; what was measured so far is kept.
     """
     begin_s = time.perf_counter()
     _check(budget_s)
@@ -121,6 +124,9 @@ def checked(
         unseen: a Note for each kind of disturbance that the machine gives no sign of.
         say: told where it stands.
         now: the clock.
+
+    Raises:
+        Interrupted: somebody ended it when a pair was finished already; what was measured so far is kept.
     """
     start_s = now() if begin_s is None else begin_s
     together = Together(entrants, now, start_s + budget_s * (1 - _PEAKS - _END))
@@ -133,15 +139,21 @@ def checked(
 
     # It never converges, so that time alone ends it.
     rule = StopRule(half_width=1e-9, budget_s=budget_s, min_rounds=_SHARES, max_rounds=_ROUNDS)
+
+    def judged(seen: Timed, found: Peaks | None) -> Checked:
+        return _judged(seen, last, found, entrants[0].plan.device, budget_s, unseen, lambda: now() - start_s)
+
+    def measured(environment: Environment) -> Peaks:
+        left_s = start_s + budget_s * (1 - _END) - now()
+        return peaks(max(min(left_s, budget_s * _PEAKS), 1.0), environment)
+
     try:
         timed = time_entrants(together.entrants, rule, 0, now, on_round, watch)
+    except Interrupted as stop:
+        raise Interrupted(_ended(judged(stop.kept, None)), stop) from stop
     finally:
         together.close()
-    say("measuring the peaks")
-    left_s = start_s + budget_s * (1 - _END) - now()
-    found = peaks(max(min(left_s, budget_s * _PEAKS), 1.0), timed.environment)
-    say("drawing labels")
-    return _judged(timed, last, found, entrants[0].plan.device, budget_s, unseen, lambda: now() - start_s)
+    return _with_peaks(timed, measured, judged, say)
 
 
 def _check(budget_s: float) -> None:
@@ -155,10 +167,31 @@ def _standing(found: Progress, spent_s: float, budget_s: float) -> str:
     return f"{found.round} pairs of processes{shown}; {spent_s:.0f} of {budget_s:.0f} s"
 
 
+def _with_peaks(
+    timed: Timed,
+    measured: Callable[[Environment], Peaks],
+    judged: Callable[[Timed, Peaks | None], Checked],
+    say: Say,
+) -> Checked:
+    """Returns what the series and the peaks say together.
+
+    Raises:
+        Interrupted: somebody ended it; the series is kept, and the peaks where they were measured.
+    """
+    found: Peaks | None = None
+    try:
+        say("measuring the peaks")
+        found = measured(timed.environment)
+        say("drawing labels")
+        return judged(timed, found)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(_ended(judged(timed, found)), stop) from stop
+
+
 def _judged(
     timed: Timed,
     last: Progress,
-    peaks: Peaks,
+    peaks: Peaks | None,
     device: str,
     budget_s: float,
     unseen: tuple[Note, ...],
@@ -172,8 +205,9 @@ def _judged(
     seen = tuple(note for notes in rounds for note in dict.fromkeys(notes))
     told = (*_incomplete(timed.timings, len(ratios), rule), *_remembering(check), *_unsteady(timed.timings))
     on_cpu = base.threads if device == "cpu" else None
-    advised = advice(timed.environment, (*peaks.notes, *seen, *unseen), peaks, on_cpu)
-    limited = tuple(note for note in peaks.notes if note.code not in (*KINDS, *GPU_KINDS))  # those are in the advice
+    of_peaks = peaks.notes if peaks else ()
+    advised = advice(timed.environment, (*of_peaks, *seen, *unseen), peaks, on_cpu)
+    limited = tuple(note for note in of_peaks if note.code not in (*KINDS, *GPU_KINDS))  # those are in the advice
     return Checked(
         device,
         base.threads,
@@ -189,13 +223,22 @@ def _judged(
     )
 
 
+def _ended(found: Checked) -> Checked:
+    """Returns what was found until an interruption, which it says."""
+    pairs = found.comparison.pairs
+    left = "; the peaks were not measured" if found.peaks is None else ""
+    told = Note(INTERRUPTED, "A/A", f"stopped after {pairs} {'pair' if pairs == 1 else 'pairs'} of processes{left}")
+    return replace(found, notes=(told, *found.notes))
+
+
 def _incomplete(timings: Sequence[Timing], pairs: int, rule: StopRule) -> tuple[Note, ...]:
     deaths = [timing.died for timing in timings if timing.died not in (None, TIME_IS_UP)]
     died = tuple(Note("died", "A/A", str(death)) for death in deaths)
     if pairs >= rule.min_rounds:
         return died
-    told = f"{pairs} pairs of processes were measured and a verdict needs {rule.min_rounds}: raise --budget"
-    return (*died, Note("few-pairs", "A/A", told))
+    told = f"{pairs} pairs of processes were measured and a verdict needs {rule.min_rounds}"
+    remedy = "" if any(timing.interrupted for timing in timings) else ": raise --budget"
+    return (*died, Note("few-pairs", "A/A", told + remedy))
 
 
 def _remembering(check: SelfCheck | None) -> tuple[Note, ...]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+import signal
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from effbench.documents.selfcheck import selfcheck_document
-from effbench.errors import InputError
+from effbench.errors import InputError, Interrupted
 from effbench.measure.machine.interference import Disturbance
+from effbench.measure.timing.entrant import Wrapped
 from effbench.measure.timing.probe import INPUT, SPEC, Probe, probe, repeats_for
-from effbench.measure.timing.simulated import MACHINES, Death, Machine, SimulatedEntrant, Simulation
+from effbench.measure.timing.simulated import (
+    MACHINES,
+    Death,
+    Machine,
+    SimulatedEntrant,
+    SimulatedSession,
+    Simulation,
+)
 from effbench.records import Note, TimingPlan
 from effbench.records.environment import Environment
 from effbench.records.peaks import GemmRun, Peaks, StreamRun
@@ -147,6 +157,131 @@ def test_a_budget_that_holds_nothing_is_refused() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(InputError):
         selfcheck(60, device="nosuch")
+
+
+# Interrupted
+
+
+@dataclass(frozen=True)
+class Stopped(Wrapped):
+    """A simulated model; Ctrl-C comes while its process of a certain round starts."""
+
+    entrant: SimulatedEntrant
+    in_round: int
+    sessions: list[SimulatedSession]
+
+    def start(self, number: int) -> SimulatedSession:
+        if number == self.in_round:
+            raise KeyboardInterrupt
+        self.sessions.append(self.entrant.start(number))
+        return self.sessions[-1]
+
+
+def interrupted(in_round: int, sessions: list[SimulatedSession] | None = None) -> Checked:
+    """Returns what is kept of a selfcheck that ends in that round; after the last one, when the peaks are measured."""
+    simulation = Simulation(MACHINES[0], 1)
+    one = SimulatedEntrant("A", 0.01, simulation)
+    seen = [] if sessions is None else sessions
+    entrants = [Stopped(one, -1, seen), Stopped(replace(one, name="A again"), in_round, seen)]
+
+    def measured(budget: float, environment: Environment) -> Peaks:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        checked(entrants, measured, 60.0, quiet, now=simulation.clock)
+    assert isinstance(caught.value.kept, Checked)
+    return caught.value.kept
+
+
+def test_the_series_so_far_is_kept() -> None:
+    sessions: list[SimulatedSession] = []
+    found = interrupted(8, sessions)
+    assert (found.comparison.pairs, found.peaks) == (8, None)
+    assert found.check is not None
+    assert found.check.pairs == 8
+    assert found.model.median_s == pytest.approx(0.01, rel=0.05)
+    assert found.notes[0] == Note(
+        "interrupted", "A/A", "stopped after 8 pairs of processes; the peaks were not measured"
+    )
+    assert len(sessions) == 17  # the first model's ninth process had started beside the one that was not to
+    assert all(session.closed for session in sessions)
+
+
+@dataclass(frozen=True)
+class Signalled(Wrapped):
+    """A simulated model; this process gets Ctrl-C while processes of the third round start."""
+
+    entrant: SimulatedEntrant
+    sessions: list[SimulatedSession]
+
+    def start(self, number: int) -> SimulatedSession:
+        self.sessions.append(self.entrant.start(number))
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return self.sessions[-1]
+
+
+def test_processes_that_start_when_it_is_interrupted_are_ended() -> None:
+    simulation, sessions = Simulation(MACHINES[0], 1), list[SimulatedSession]()
+    one = SimulatedEntrant("A", 0.01, simulation)
+    entrants = [one, Signalled(replace(one, name="A again"), sessions)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(Interrupted) as caught:
+            checked(entrants, lambda budget, environment: PEAK, 60.0, quiet, now=simulation.clock)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught.value.kept.comparison.pairs == 2
+    assert [session.closed for session in sessions] == [True] * 3
+
+
+def test_pairs_that_are_too_few_when_it_ends_ask_for_no_larger_budget() -> None:
+    found = interrupted(2)
+    assert [note.text for note in found.notes if note.code in ("interrupted", "few-pairs")] == [
+        "stopped after 2 pairs of processes; the peaks were not measured",
+        "2 pairs of processes were measured and a verdict needs 6",
+    ]
+    assert (found.check, found.comparison.pairs) == (None, 2)
+
+
+def test_before_the_first_pair_there_is_nothing_to_keep() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted(0)
+    assert not isinstance(caught.value, Interrupted)
+
+
+def test_a_series_whose_peaks_are_interrupted_is_whole() -> None:
+    found = interrupted(-1)
+    assert found.comparison.pairs >= 10
+    assert found.peaks is None
+    document = selfcheck_document(found)
+    assert document["peaks"] is None
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    text = render(selfcheck_report(document))
+    assert "peaks           not measured\n" in text
+    assert "GFLOP/s" not in text
+    assert "detectable" in text
+
+
+def test_an_interruption_while_labels_are_drawn_loses_nothing() -> None:
+    simulation = Simulation(MACHINES[0], 1)
+    one = SimulatedEntrant("A", 0.01, simulation)
+
+    def say(text: str) -> None:
+        if text == "drawing labels":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        checked(
+            [one, replace(one, name="A again")],
+            lambda budget, environment: PEAK,
+            60.0,
+            quiet,
+            say=say,
+            now=simulation.clock,
+        )
+    assert caught.value.kept.peaks is PEAK
+    assert caught.value.kept.check is not None
 
 
 # The built-in model

@@ -32,12 +32,7 @@ def selfcheck_document(found: Checked) -> Document:
             "ratio": None if ratio is None else asdict(ratio),
         },
         **_rates(found.check),
-        "peaks": {
-            "disturbed": found.peaks.disturbed,
-            "spent_s": found.peaks.spent_s,
-            "products": list(_products(found.peaks)),
-            "memory": list(_memory(found.peaks)),
-        },
+        "peaks": None if found.peaks is None else _peaks(found.peaks),
         "disturbances": [asdict(each) for each in found.disturbed],
         "governor": found.environment.cpu.governor,
         "environment": dict(found.environment.facts()),
@@ -60,6 +55,15 @@ def _rates(check: SelfCheck | None) -> Document:
         "false_alarms": asdict(check.false_alarms),
         "neighbours_correlate": check.remembered,
         "outcomes": [asdict(each) for each in check.outcomes],
+    }
+
+
+def _peaks(peaks: Peaks) -> Document:
+    return {
+        "disturbed": peaks.disturbed,
+        "spent_s": peaks.spent_s,
+        "products": list(_products(peaks)),
+        "memory": list(_memory(peaks)),
     }
 
 

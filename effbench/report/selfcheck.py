@@ -18,7 +18,9 @@ def selfcheck_report(document: Document) -> Report:
     blocks: list[Text | Table] = [Text(tuple(_headline(document)))]
     if document["outcomes"] is not None:
         blocks.append(_verdicts(document))
-    blocks += [_peaks(document), _disturbances(document)]
+    if document["peaks"] is not None:
+        blocks.append(_peaks(document))
+    blocks.append(_disturbances(document))
     return Report(document, tuple(blocks), tuple(Note(**note) for note in document["notes"]))
 
 
@@ -39,6 +41,8 @@ def _headline(document: Document) -> Iterator[str]:
     yield f"selfcheck       {document['device']}, {threads}, {seconds(document['spent_s'])} in all"
     yield f"model           {call} a call{apart}"
     yield f"against itself  {_as_measured(document)}"
+    if document["peaks"] is None:
+        yield "peaks           not measured"
     if document["outcomes"] is None:
         return
     alarms, found = document["false_alarms"], document["detectable"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,3 +241,48 @@ def test_a_comparison_that_is_terminated_leaves_nothing_and_a_killed_one_is_clea
     subprocess.run((sys.executable, *words), cwd=repository, env=variables(temporary), check=True, capture_output=True)
     assert worktrees(repository) == []
     assert list(temporary.glob("effbench-*")) == []
+
+
+CHECKED = """
+import pathlib, signal
+from effbench import selfchecks
+from effbench.cli import main
+
+def standing(*words):
+    pathlib.Path("finished").touch()
+    signal.pause()
+
+selfchecks._standing = standing
+main(["selfcheck", "--budget", "20", "--threads", "1", "--format", "json"])
+"""
+"""A selfcheck that leaves a file when its first pair of processes is finished, and waits there for a signal."""
+
+
+def started_from(folder: Path) -> list[str]:
+    """The processes whose temporary files lie in a folder, after the moment that the kernel takes."""
+    for _ in range(100):
+        found = []
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):  # another user's, or gone
+                found += [file.parent.name] if f"TMPDIR={folder}\0".encode() in file.read_bytes() else []
+        if not found:
+            return []
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked for in /proc")
+def test_a_selfcheck_that_is_terminated_shows_its_pairs_and_leaves_no_process(tmp_path: Path) -> None:
+    words = (sys.executable, "-c", CHECKED)
+    with subprocess.Popen(words, cwd=tmp_path, env=variables(tmp_path), stdout=-1, stderr=-1, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "finished").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (143, "effbench: interrupted: what was measured by then is shown\n")
+    found = json.loads(out)
+    assert found["pairs"] == 1
+    assert found["peaks"] is None
+    assert found["notes"][0]["code"] == "interrupted"
+    assert started_from(tmp_path) == []

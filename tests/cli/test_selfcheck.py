@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from cli_runner import Run
 
 from effbench import selfchecks
+from effbench.cli.interruptions import Terminated
+from effbench.errors import Interrupted
 from effbench.judge.selfcheck import SelfCheck, Share, self_check
 from effbench.judge.timings import estimate
 from effbench.judge.verdict import compare
@@ -71,6 +74,24 @@ def test_more_false_alarms_than_promised_fail(run: Run, monkeypatch: pytest.Monk
     assert done.code == 1
     assert done.err == "effbench: false alarms in 12.0% of comparisons (10.0% at least): 5 % is promised\n"
     assert "more than the 5 % promised" in done.out
+
+
+@pytest.mark.parametrize(
+    ("because", "code"),
+    [(KeyboardInterrupt(), 130), (Terminated(signal.SIGTERM), 143), (Terminated(signal.SIGHUP), 129)],
+)
+def test_what_was_found_until_an_interruption_is_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, because: KeyboardInterrupt, code: int
+) -> None:
+    kept = replace(found(None, Note("few-pairs", "A/A", "2 pairs")), peaks=None)
+
+    def selfcheck(*words: object) -> Checked:
+        raise Interrupted(kept, because)
+
+    monkeypatch.setattr(selfchecks, "selfcheck", selfcheck)
+    done = run("selfcheck")
+    assert (done.code, done.err) == (code, "effbench: interrupted: what was measured by then is shown\n")
+    assert "peaks           not measured\n" in done.out
 
 
 @pytest.mark.parametrize(

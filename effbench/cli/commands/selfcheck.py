@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from effbench.cli.interruptions import whole_or_kept
 from effbench.cli.options import Out, WholeNumber, reporting
 from effbench.errors import CheckFailed, Incomplete
 
@@ -20,8 +21,10 @@ def selfcheck(budget: float, device: str, threads: int | None, out: Out) -> None
     from effbench.report.selfcheck import selfcheck_report
 
     with out.progress("starting PyTorch") as say:
-        found = selfchecks.selfcheck(budget, device, threads, say)
+        found, stop = whole_or_kept(lambda: selfchecks.selfcheck(budget, device, threads, say))
     out.emit(selfcheck_report(selfcheck_document(found)))
+    if stop is not None:
+        raise stop
     if found.check is None:
         raise Incomplete(next(note.text for note in found.notes if note.code == "few-pairs"))
     if not found.check.is_honest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from effbench.measure.timing.entrant import Died, Entrant, Now, Session, Wrapped
@@ -64,10 +64,9 @@ class Together:
         if self.over:
             raise Died(TIME_IS_UP)
         self.begun_s = now_s
-        with ThreadPoolExecutor(len(self.originals)) as pool:
-            started = [pool.submit(entrant.start, number) for entrant in self.originals]
-            wait(started)
-        self.ready = dict(enumerate(started))
+        with ThreadPoolExecutor(len(self.originals)) as pool:  # whose end waits for all of them
+            # Known before that wait, so that `close` finds them where it is interrupted.
+            self.ready = {place: pool.submit(entrant.start, number) for place, entrant in enumerate(self.originals)}
 
     def close(self) -> None:
         """Ends the processes that nobody asked for."""
