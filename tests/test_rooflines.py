@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from effbench.judge.plausible import demand_of
 from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.records import GemmRun, Peaks, StreamRun, TimingPlan
 from effbench.rooflines import ops_of, step_macs, traced_as_timed
@@ -95,6 +98,59 @@ def test_under_autocast_each_op_has_the_dtype_that_it_computes_in() -> None:
     casts = [op for op in found.roofline.ops if op.op == "aten::_to_copy"]
     assert casts
     assert all(op.measured_s is not None for op in found.roofline.ops if op.attainable_s)
+
+
+STEPS, HIDDEN = 3, 16
+INNER = {"lstm": ("mkldnn_rnn_layer",), "gru": ("addmm", "mm"), "rnn_tanh": ("addmm", "mm")}
+"""The ops that multiply inside a recurrent layer on a CPU: one for a whole LSTM, a product or more for each step."""
+
+
+class Inside(TorchDispatchMode):
+    """Hears the dtypes that ops are given, without any of our own code."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.dtypes: set[tuple[str, str]] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if isinstance(args[0], torch.Tensor):
+            self.dtypes.add((func._schema.name.removeprefix("aten::"), str(args[0].dtype)))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_recurrent_layer_under_autocast_is_held_to_the_dtype_that_it_multiplies_in(layer: type[nn.Module]) -> None:
+    model, x = layer(WIDE, HIDDEN), torch.rand(STEPS, ROWS, WIDE)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), Inside() as inside:
+        model(x)
+    op = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn_tanh"}[layer.__name__]
+    seen = {dtype for name, dtype in inside.dtypes if name in INNER[op]}
+    assert seen == {"torch.bfloat16"}  # PyTorch casts all three inside the layer
+    loaded = Loaded("net", None, already_built(model), ModelInputs((x,)))
+    half = GemmRun("bfloat16", 1, 100, 1, (2e6 / 2e9,))
+    measured = peaks(1e9)
+    plan = TimingPlan(threads=1, precision="autocast-bfloat16")
+    found = ops_of(loaded, plan, 1, 1.0, replace(measured, gemms=(*measured.gemms, half)))
+    (whole,) = [each for each in found.roofline.ops if each.op == f"aten::{op}"]
+    assert whole.dtype == "bfloat16"
+    assert whole.flops is not None
+    assert whole.compute_s == pytest.approx(whole.flops.count / 2e9)
+    # It is given float32 and reads that: input and weights have four bytes.
+    given = 4 * sum(tensor.numel() for tensor in (x, *model.parameters()))
+    assert whole.traffic is not None
+    assert given <= whole.traffic.read <= given + 4 * 2 * ROWS * HIDDEN  # and a first state or two
+    plain = ops_of(loaded, TimingPlan(threads=1), 1, 1.0, measured)
+    assert [each.dtype for each in plain.roofline.ops if each.op == whole.op] == ["float32"]
+
+
+def test_a_layer_that_reaches_the_peak_of_what_it_casts_to_is_not_refused() -> None:
+    model, x = nn.LSTM(WIDE, HIDDEN), torch.rand(STEPS, ROWS, WIDE)
+    macs = STEPS * ROWS * 4 * HIDDEN * (WIDE + HIDDEN)
+    seen = traced_as_timed(
+        Loaded("net", None, already_built(model), ModelInputs((x,))), TimingPlan(precision="autocast-bfloat16")
+    )
+    demand = demand_of(seen, 1.0, "net")
+    assert {dtype: flops.count for dtype, flops in demand.flops.items()} == {"bfloat16": 2 * macs}
 
 
 def test_autocast_is_off_again_and_the_model_as_it_was() -> None:

@@ -19,7 +19,7 @@ from effbench.errors import InputError
 from effbench.judge.convention import MACS_ONLY, weigh
 from effbench.judge.conventions.full import WEIGHTS
 from effbench.judge.traffic import Traffic, traffic
-from effbench.records import OpCall, Trace, Value
+from effbench.records import COMPUTES_IN, OpCall, Trace, Value
 from effbench.units import Flops
 
 Bound = Literal["compute", "memory", "none", "unknown"]
@@ -225,9 +225,12 @@ def _op_roof(
 def computes_in(call: OpCall, values: Sequence[Value], multiplies: bool) -> str:
     """Returns the dtype whose peak an op is held to: the widest floating-point one among its inputs, else its outputs.
 
-    Complex numbers are pairs of real ones. Inner products of quantised integers are "int8"; all other work on integers
-    and booleans is no floating-point work, and the answer "".
+    Where autocast casts inside an op, the one seen. Complex numbers are pairs of real ones. Inner products of quantised
+    integers are "int8"; all other work on integers and booleans is no floating-point work, and the answer "".
     """
+    seen = [tag.removeprefix(COMPUTES_IN) for tag in call.tags if tag.startswith(COMPUTES_IN)]
+    if seen:
+        return seen[0]
     given = [values[number].dtype for ids in call.inputs.values() for number in _tuple(ids)]
     made = [values[number].dtype for number in call.outputs]
     if multiplies and not _QUANTISED.isdisjoint(given):

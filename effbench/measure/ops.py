@@ -18,15 +18,21 @@ from effbench.measure.frames import Frames
 from effbench.measure.layouts import PLAIN_TENSORS, Call, Fresh, Views
 from effbench.measure.nonzeros import Nonzeros, is_sparse
 from effbench.measure.packed import is_packed, unpacked
-from effbench.measure.plain import plain
+from effbench.measure.plain import dtype_name, plain
 from effbench.measure.plain_sizes import with_plain_sizes
 from effbench.measure.tensors import Tensors
-from effbench.records import REPARAMETRISES, Attr, Ids, OpCall
+from effbench.records import COMPUTES_IN, REPARAMETRISES, Attr, Ids, OpCall
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _HASHABLE = frozenset(
     {bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format}
 )
+
+
+_MULTIPLIES = frozenset(
+    f"aten::{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn")
+)
+"""The ops inside what is recorded whole whose operands, of one dtype, say in which it multiplies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +94,7 @@ class OpLog:
         self._tensors = tensors
         self._frames = frames
         self._muted = 0
+        self._multiplied: set[torch.dtype] = set()
 
     def run(
         self, op: Any, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -100,6 +107,8 @@ class OpLog:
             args: positional arguments, and `kwargs` keyword ones, in the order and by the names of the schema.
         """
         if self._muted:
+            if info.name in _MULTIPLIES:
+                self._multiplied.add(args[0].dtype)
             return run(*args, **kwargs)
         return self._run(op, info, run, args, kwargs)
 
@@ -228,7 +237,19 @@ class OpLog:
         if self._muted:
             return run(*args, **kwargs)
         with self.muted():
+            if torch._C._is_any_autocast_enabled():
+                return self._run_cast(op_info(op), run, args, kwargs)
             return self._run(op, op_info(op), run, args, kwargs)
+
+    def _run_cast(self, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Returns what a function gives inside of which autocast may cast, with the dtype that it multiplies in."""
+        self._multiplied.clear()
+        result = run(*args, **kwargs)
+        if len(self._multiplied) == 1:
+            (dtype,) = self._multiplied
+            info = replace(info, tags=(*info.tags, COMPUTES_IN + dtype_name(dtype)))
+        self._record(info, args, kwargs, result)
+        return result
 
     def run_composite(self, info: OpInfo, run: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
         """Returns what a composite op gives, its parts recorded and, where that is asked for, itself."""

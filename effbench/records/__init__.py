@@ -21,6 +21,7 @@ from effbench.records.published import (
 from effbench.records.record import RECORD_SCHEMA, SCHEMA, Record
 from effbench.records.timing import MemoryFormat, Pass, Precision, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.trace import (
+    COMPUTES_IN,
     REPARAMETRISES,
     Argument,
     Attr,
@@ -40,6 +41,7 @@ from effbench.records.trace import (
 )
 
 __all__ = [
+    "COMPUTES_IN",
     "RECORD_SCHEMA",
     "REPARAMETRISES",
     "SCHEMA",

@@ -21,6 +21,10 @@ Attr = TypeAliasType("Attr", "bool | int | float | str | tuple[Attr, ...] | None
 REPARAMETRISES = "reparametrises"
 """The tag of an op that computes a weight from other weights, as weight and spectral normalisation do."""
 
+COMPUTES_IN = "computes-in:"
+"""Begins the tag of an op that multiplies in another dtype than it is given, as autocast lets recurrent layers do; the
+dtype follows."""
+
 Ids = int | tuple[int, ...]
 """One value id, or those of a list of tensors."""
 
@@ -51,7 +55,7 @@ class OpCall:
 
     Attributes:
         op: name without overload, such as "aten::convolution".
-        tags: torch's own tags of the op, such as "pointwise", and `REPARAMETRISES`.
+        tags: torch's own tags of the op, such as "pointwise", and `REPARAMETRISES` and `COMPUTES_IN`.
         is_view: every output shares memory with an input by the op's schema.
         mutates: names of the arguments that the op writes to.
         module: path of the innermost module running; "" is the model itself.
