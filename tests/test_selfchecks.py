@@ -13,7 +13,7 @@ import torch
 from effbench.documents.selfcheck import selfcheck_document
 from effbench.errors import InputError, Interrupted
 from effbench.measure.machine.interference import Disturbance
-from effbench.measure.timing.entrant import Wrapped
+from effbench.measure.timing.entrant import Entrant, Wrapped
 from effbench.measure.timing.probe import INPUT, SPEC, Probe, probe, repeats_for
 from effbench.measure.timing.simulated import (
     MACHINES,
@@ -224,7 +224,7 @@ class Signalled(Wrapped):
 def test_processes_that_start_when_it_is_interrupted_are_ended() -> None:
     simulation, sessions = Simulation(MACHINES[0], 1), list[SimulatedSession]()
     one = SimulatedEntrant("A", 0.01, simulation)
-    entrants = [one, Signalled(replace(one, name="A again"), sessions)]
+    entrants: list[Entrant] = [one, Signalled(replace(one, name="A again"), sessions)]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(Interrupted) as caught:
