@@ -17,7 +17,7 @@ from effbench.records import Trace
 def step_trace(call: Callable[[], object]) -> Trace:
     """Returns what a training step does after a first one, in which an optimiser makes its state.
 
-    It has ops and values alone: `judge.roofline` reads no more. Each op's module is that of its forward op.
+    It has ops and values alone, which is all that a roofline needs. Each op's module is that of its forward op.
 
     Args:
         call: one training step, not compiled, in the context that it is timed in.

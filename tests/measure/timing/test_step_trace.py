@@ -72,6 +72,17 @@ def test_its_products_are_those_that_the_forward_pass_says_by_rule(model: nn.Mod
     assert sum(cost.amount.value for cost in costs if cost.amount) == by_rule.total.count > 0
 
 
+def test_a_recurrent_layer_s_gradients_are_twice_its_products() -> None:
+    steps, batch, inputs, hidden = 5, 2, 8, 16
+    seen = step_of(nn.LSTM(inputs, hidden), steps, batch, inputs)
+    backward = [call.op for call in seen.ops if call.op == "aten::mkldnn_rnn_layer_backward"]
+    if not backward:
+        pytest.skip("PyTorch runs an LSTM's gradients step by step here")
+    by_op = {cost.label: cost.amount.value for cost in weigh(seen, MACS_ONLY) if cost.amount}
+    forward = steps * batch * 4 * hidden * (inputs + hidden)
+    assert by_op == {"aten::lstm": forward, backward[0]: 2 * forward}
+
+
 def test_each_gradient_is_its_layer_s_and_reads_what_it_needs() -> None:
     seen = step_of(Convolutions(), 2, 3, 8, 8)
     x, hidden, y = 2 * 3 * 8 * 8, 2 * 4 * 8 * 8, 2 * 5 * 6 * 6
