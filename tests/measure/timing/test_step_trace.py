@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from effbench.judge.convention import MACS_ONLY, weigh
+from effbench.judge.roofline import computes_in
 from effbench.judge.traffic import traffic
 from effbench.judge.training import training_macs
 from effbench.measure.source import Loaded, ModelInputs, already_built
@@ -75,12 +76,13 @@ def test_its_products_are_those_that_the_forward_pass_says_by_rule(model: nn.Mod
 def test_a_recurrent_layer_s_gradients_are_twice_its_products() -> None:
     steps, batch, inputs, hidden = 5, 2, 8, 16
     seen = step_of(nn.LSTM(inputs, hidden), steps, batch, inputs)
-    backward = [call.op for call in seen.ops if call.op == "aten::mkldnn_rnn_layer_backward"]
+    backward = calls(seen, "mkldnn_rnn_layer_backward", "")
     if not backward:
         pytest.skip("PyTorch runs an LSTM's gradients step by step here")
+    assert computes_in(backward[0], seen.values, True) == "float32"  # though its workspace is bytes
     by_op = {cost.label: cost.amount.value for cost in weigh(seen, MACS_ONLY) if cost.amount}
     forward = steps * batch * 4 * hidden * (inputs + hidden)
-    assert by_op == {"aten::lstm": forward, backward[0]: 2 * forward}
+    assert by_op == {"aten::lstm": forward, backward[0].op: 2 * forward}
 
 
 def test_each_gradient_is_its_layer_s_and_reads_what_it_needs() -> None:
