@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from effbench.measure.machine.interference import Watch
 from effbench.measure.source import Loaded, ModelInputs
 from effbench.records import Note, Peaks, TimingPlan, Trace
 from effbench.records.environment import Environment
+from effbench.records.op_times import OpTimes
 
 PEAKS_S = 6.0
 """Seconds that measuring the peaks may take: a few sizes of products and a few passes over memory."""
@@ -47,7 +48,7 @@ def peaks_here(
 
 
 def ops_of(loaded: Loaded, plan: TimingPlan, threads: int, latency_s: float, peaks: Peaks) -> Ops:
-    """Returns a model's roofline from ops timed now in this process, in passes of their own.
+    """Returns the roofline of a model's pass or step from ops timed now in this process, in passes of their own.
 
     Raises:
         InputError: no peak was measured, or the model cannot be run under the plan. ModelError: it raised.
@@ -56,14 +57,22 @@ def ops_of(loaded: Loaded, plan: TimingPlan, threads: int, latency_s: float, pea
     if bandwidth is None:
         raise InputError(f"{loaded.name}: the memory's bandwidth could not be measured, so there is no roofline")
     ceilings = Ceilings(peaks.flops_by_precision(threads), bandwidth)
-    seen = traced_as_timed(loaded, plan)
-    times = _op_times(loaded, plan, threads, seen)
+    seen, times = (_step_ops if plan.runs == "training" else _pass_ops)(loaded, plan, threads)
     found = roofline(seen, ceilings, seconds_by_op(times), latency_s)
     against = tuple(
         replace(item, refuses=item.refuses and not peaks.disturbed)
         for item in rate_objections(demand_of(seen, latency_s, loaded.name), ceilings)
     )
-    return Ops(found, against, agreement(times, latency_s, loaded.name))
+    return Ops(found, against, (*agreement(times, latency_s, loaded.name), *_in_part(found, loaded.name)))
+
+
+def _in_part(found: Roofline, subject: str) -> tuple[Note, ...]:
+    """Returns what a reader of a bound must know where FLOPs have no formula."""
+    calls = sum(op.flops is None for op in found.ops)
+    if not calls:
+        return ()
+    text = f"{calls} of {len(found.ops)} op calls have no FLOP formula and are bounded by their bytes or MACs alone"
+    return (Note("bound-in-part", subject, f"{text}: the model's bound stays one, and may be too low"),)
 
 
 def traced_as_timed(loaded: Loaded, plan: TimingPlan) -> Trace:
@@ -106,17 +115,41 @@ def step_macs(loaded: Loaded, plan: TimingPlan) -> tuple[TrainingMacs | None, Ma
     return None, {}
 
 
-def _op_times(loaded: Loaded, plan: TimingPlan, threads: int, seen: Trace) -> Any:
+def _pass_ops(loaded: Loaded, plan: TimingPlan, threads: int) -> tuple[Trace, OpTimes]:
+    """Returns a forward pass and the times of its ops."""
     import torch
 
     from effbench.measure.machine.bench import TorchBench
-    from effbench.measure.timing.layer_times import AcceleratorStopwatch, keeps_busy, op_times
+    from effbench.measure.timing.layer_times import op_times
     from effbench.measure.timing.step import prepare
 
-    device = torch.device(plan.device)
-    eager = replace(plan, compiled=False, captured=False, cold_cache=False)  # a graph has no ops to time
+    seen = traced_as_timed(loaded, plan)
     with TorchBench(plan.device).threads(threads), torch.no_grad():
-        call = prepare(loaded, eager).call
-        if device.type == "cpu":
-            return op_times(call, seen)
-        return op_times(call, seen, watch=AcceleratorStopwatch(device), busy=keeps_busy(device))
+        call = prepare(loaded, _as_ops(plan)).call
+        return seen, op_times(call, seen, **_watching(plan))
+
+
+def _step_ops(loaded: Loaded, plan: TimingPlan, threads: int) -> tuple[Trace, OpTimes]:
+    """Returns a training step, as it runs, and the times of its ops."""
+    from effbench.measure.timing.layer_times import op_times
+    from effbench.measure.timing.step import prepare
+    from effbench.measure.timing.step_trace import step_trace
+
+    step = prepare(loaded, replace(_as_ops(plan), threads=threads))
+    with step.around():
+        seen = step_trace(step.call)
+        return seen, op_times(step.call, seen, around=nullcontext, **_watching(plan))
+
+
+def _as_ops(plan: TimingPlan) -> TimingPlan:
+    return replace(plan, compiled=False, captured=False, cold_cache=False)  # a graph has no ops to time
+
+
+def _watching(plan: TimingPlan) -> dict[str, Any]:
+    """Returns the arguments with which op times are taken on a plan's device."""
+    import torch
+
+    from effbench.measure.timing.layer_times import AcceleratorStopwatch, keeps_busy
+
+    device = torch.device(plan.device)
+    return {} if device.type == "cpu" else {"watch": AcceleratorStopwatch(device), "busy": keeps_busy(device)}

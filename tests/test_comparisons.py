@@ -15,7 +15,7 @@ from effbench.errors import InputError
 from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.measure.timing.live import InProcess
 from effbench.measure.timing.simulated import MACHINES, Death
-from effbench.measure.timing.step_times import GRADIENTS, LOSS, OPTIMISER
+from effbench.measure.timing.step_paths import GRADIENTS, LOSS, OPTIMISER
 from effbench.records import ErrorFigure, StopRule, TimingPlan
 
 QUIET = MACHINES[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +64,41 @@ def test_a_training_step_costs_its_forward_pass_and_the_weights_gradient() -> No
     macs, unknown = step_macs(linear(), TimingPlan(runs="training"))
     assert macs is not None
     assert (macs.forward.count, macs.backward.count, unknown) == (MACS, MACS, {})
+
+
+class Trained(nn.Module):
+    """A product, a norm and a product: of the norm's gradient no FLOPs are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.norm, self.head = nn.Linear(WIDE, WIDE), nn.LayerNorm(WIDE), nn.Linear(WIDE, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.body(x)))  # type: ignore[no-any-return]
+
+
+def test_a_training_step_has_a_roofline_of_forward_backward_and_optimiser() -> None:
+    model = Trained()
+    before = [weight.detach().clone() for weight in model.parameters()]
+    loaded = Loaded("net", None, lambda where: copy.deepcopy(model), ModelInputs((torch.rand(ROWS, WIDE),)))
+    plan = TimingPlan(runs="training", threads=1)
+    found = ops_of(loaded, plan, 1, 1.0, peaks(1e9))
+    roof = found.roofline
+    assert all(op.measured_s is not None for op in roof.ops if op.at_least_s)
+    assert {op.module for op in roof.ops} >= {"body", "norm", "head", "(loss)", "(optimiser)"}
+    by_norm = [op for op in roof.ops if op.op == "aten::native_layer_norm_backward"]
+    assert [(op.module, op.bound, op.flops) for op in by_norm] == [("norm", "bytes only", None)]
+    assert dict(roof.unknown) == {"aten::native_layer_norm_backward": 1}
+    assert (roof.bound_s, roof.achieved) == (None, None)
+    assert roof.achieved_at_least == pytest.approx(sum(op.at_least_s for op in roof.ops))
+    # What it does at least: the products forth, and back those of the weights and, of the head, of its input.
+    macs = 2 * MACS + 3 * ROWS * WIDE
+    assert sum(op.flops.count for op in roof.ops if op.flops and op.op in ("aten::addmm", "aten::mm")) == (
+        2 * macs + ROWS * WIDE + ROWS
+    )
+    (told,) = [note.text for note in found.notes if note.code == "bound-in-part"]
+    assert told.startswith(f"1 of {len(roof.ops)} op calls have no FLOP formula and are bounded by their bytes or MACs")
+    assert all(torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
 
 
 class Mixed(nn.Module):

@@ -35,7 +35,9 @@ OWN_S = 1e-6
 DEVICE_OWN_S = 100e-6
 """The same on an accelerator, whose events are recorded and which is waited for: an allowance, not measured."""
 
-_ENTRIES = frozenset({"aten::convolution", "aten::_convolution", "aten::conv2d", "aten::cudnn_convolution"})
+_ENTRIES = frozenset(
+    {"aten::convolution", "aten::_convolution", "aten::conv2d", "aten::cudnn_convolution", "aten::convolution_backward"}
+)
 
 _MIX_UPS: tuple[tuple[float, float, str], ...] = (
     (500, 2000, "milliseconds kept as seconds"),

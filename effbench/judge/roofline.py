@@ -6,14 +6,16 @@ by itself, its inputs read from memory and its outputs written there: an op that
 a compiler merges into its neighbour, may be faster than its memory bound, and is then not impossible.
 
 FLOPs are those of the convention `full`: 2 per MAC and 1 per other operation. Bytes are those of `judge/traffic.py`.
+Both sides are lower bounds by themselves: an op without a formula, as many that compute gradients are, is bound by its
+bytes alone, and one whose MACs are known but not what it does beside them, by these too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from effbench.errors import InputError
 from effbench.judge.convention import MACS_ONLY, weigh
@@ -22,14 +24,15 @@ from effbench.judge.traffic import Traffic, traffic
 from effbench.records import COMPUTES_IN, OpCall, Trace, Value
 from effbench.units import Flops
 
-Bound = Literal["compute", "memory", "none", "unknown"]
-"""What holds an op back: arithmetic, memory, nothing (it moves and computes nothing), or cannot be said."""
-
-Number = TypeVar("Number", int, float)
+Bound = Literal["compute", "memory", "none", "bytes only", "FLOPs only", "unknown"]
+"""What holds an op back: arithmetic, memory, nothing (it moves and computes nothing), or, where the other side is not
+known in full, at least its bytes or its FLOPs; "unknown" where neither is known."""
 
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 _WIDEST_FIRST = ("float64", "float32", "bfloat16", "float16")
 _QUANTISED = frozenset({"int8", "uint8", "qint8", "quint8"})
+_SCRATCH = frozenset({"workspace", "reserve", "reserveSpace"})
+"""Arguments in which a library's forward pass leaves bytes for its backward pass: no numbers of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class OpRoof:
         index: its place in `Trace.ops`.
         dtype: of what it computes with; "" where it computes with no floating-point numbers.
         flops: None where no rule says them. traffic: None where the bytes are not known.
-        compute_s: seconds of its arithmetic at the peak of its dtype; None where FLOPs or peak are not known.
+        compute_s: seconds of its arithmetic at the peak of its dtype, of its MACs where the other FLOPs are not known;
+            None where these or the peak are not known.
         memory_s: seconds of its bytes at the memory's bandwidth; None where they are not known.
         measured_s: None where it was not timed.
     """
@@ -91,8 +95,9 @@ class OpRoof:
 
     @property
     def attainable_s(self) -> float | None:
-        """Returns the least seconds that the roofline allows; None where one of its sides is not known."""
-        return None if self.compute_s is None or self.memory_s is None else max(self.compute_s, self.memory_s)
+        """Returns the least seconds that the roofline allows; None where one of its sides is not known in full."""
+        unknown = self.flops is None or self.compute_s is None or self.memory_s is None
+        return None if unknown else self.at_least_s
 
     @property
     def at_least_s(self) -> float:
@@ -102,11 +107,12 @@ class OpRoof:
     @property
     def bound(self) -> Bound:
         """Returns the side that sets the attainable time."""
-        if self.compute_s is None or self.memory_s is None:
-            return "unknown"
+        in_full, by_compute = self.attainable_s is not None, (self.compute_s or 0.0) >= (self.memory_s or 0.0)
         if not self.at_least_s:
-            return "none"
-        return "compute" if self.compute_s >= self.memory_s else "memory"
+            return "none" if in_full else "unknown"
+        if in_full:
+            return "compute" if by_compute else "memory"
+        return "FLOPs only" if by_compute else "bytes only"
 
     @property
     def utilisation(self) -> float | None:
@@ -136,6 +142,11 @@ class Roofline:
     def achieved(self) -> float | None:
         """Returns the lower bound over the latency; None where one is not known."""
         return share(self.bound_s, self.latency_s)
+
+    @property
+    def achieved_at_least(self) -> float | None:
+        """Returns the same share by what is known; None without a latency."""
+        return share(self.at_least_s, self.latency_s)
 
     @property
     def measured_s(self) -> float | None:
@@ -189,7 +200,7 @@ def roofline(
     return Roofline(
         ceilings,
         tuple(
-            _op_roof(index, call, trace.values, full[index], macs[index] != 0, ceilings, measured.get(index))
+            _op_roof(index, call, trace.values, (full[index], macs[index]), ceilings, measured.get(index))
             for index, call in enumerate(trace.ops)
         ),
         latency_s,
@@ -200,15 +211,17 @@ def _op_roof(
     index: int,
     call: OpCall,
     values: Sequence[Value],
-    flops: int | None,
-    multiplies: bool,
+    work: tuple[int | None, int | None],
     ceilings: Ceilings,
     measured_s: float | None,
 ) -> OpRoof:
-    dtype = computes_in(call, values, multiplies)
+    """Returns a call under the roofline by its (FLOPs, MACs)."""
+    flops, macs = work
+    dtype = computes_in(call, values, macs != 0)
     moved = traffic(call, values)
     flops = flops if dtype else 0
-    compute_s = _seconds(flops, ceilings.flops_per_s.get(dtype))
+    least = flops if flops is not None or not macs else 2 * macs
+    compute_s = _seconds(least, ceilings.flops_per_s.get(dtype))
     return OpRoof(
         index,
         call.op,
@@ -231,7 +244,8 @@ def computes_in(call: OpCall, values: Sequence[Value], multiplies: bool) -> str:
     seen = [tag.removeprefix(COMPUTES_IN) for tag in call.tags if tag.startswith(COMPUTES_IN)]
     if seen:
         return seen[0]
-    given = [values[number].dtype for ids in call.inputs.values() for number in _tuple(ids)]
+    operands = [ids for name, ids in call.inputs.items() if name not in _SCRATCH]
+    given = [values[number].dtype for ids in operands for number in _tuple(ids)]
     made = [values[number].dtype for number in call.outputs]
     if multiplies and not _QUANTISED.isdisjoint(given):
         return "int8"
@@ -253,47 +267,6 @@ def _seconds(amount: int | None, per_s: float | None) -> float | None:
     if amount == 0:
         return 0.0
     return None if amount is None or per_s is None else amount / per_s
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRoof:
-    """The op calls of one module path together; a figure is None where one of theirs is not known."""
-
-    path: str
-    calls: int
-    flops: Flops | None
-    nbytes: int | None
-    attainable_s: float | None
-    measured_s: float | None
-
-
-def by_layer(found: Roofline) -> tuple[LayerRoof, ...]:
-    """Returns the ops summed by module path, in the order in which the paths first ran."""
-    groups: dict[str, list[OpRoof]] = {}
-    for op in found.ops:
-        groups.setdefault(op.module, []).append(op)
-    return tuple(_layer(path, ops) for path, ops in groups.items())
-
-
-def _layer(path: str, ops: Sequence[OpRoof]) -> LayerRoof:
-    flops = _sum(None if op.flops is None else op.flops.count for op in ops)
-    return LayerRoof(
-        path,
-        len(ops),
-        None if flops is None else Flops(flops),
-        _sum(op.nbytes for op in ops),
-        _sum(op.attainable_s for op in ops),
-        _sum(op.measured_s for op in ops),
-    )
-
-
-def _sum(parts: Iterable[Number | None]) -> Number | None:
-    total: Number | None = None
-    for part in parts:
-        if part is None:
-            return None
-        total = part if total is None else total + part
-    return total
 
 
 def _tuple(ids: int | tuple[int, ...]) -> tuple[int, ...]:

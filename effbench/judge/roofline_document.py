@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from effbench.judge.roofline import LayerRoof, OpRoof, Roofline, by_layer
+from effbench.judge.roofline import OpRoof, Roofline
+from effbench.judge.roofline_layers import LayerRoof, by_layer
 from effbench.records import Note
 
 Document = dict[str, Any]
@@ -27,6 +28,7 @@ def roofline_document(found: Roofline, name: str, notes: Iterable[Note] = ()) ->
         "bound_s": found.bound_s,
         "at_least_s": found.at_least_s,
         "achieved": found.achieved,
+        "achieved_at_least": found.achieved_at_least,
         "seconds_by_bound": dict(found.seconds_by_bound),
         "unknown": dict(found.unknown),
         "layers": [_layer(layer) for layer in by_layer(found)],
@@ -46,6 +48,7 @@ def _op(op: OpRoof) -> Document:
         "written_bytes": None if op.traffic is None else op.traffic.written,
         "intensity": op.intensity,
         "attainable_s": op.attainable_s,
+        "at_least_s": op.at_least_s,
         "bound": op.bound,
         "measured_s": op.measured_s,
         "utilisation": op.utilisation,

@@ -64,6 +64,27 @@ _SCATTERS: Mapping[str, str] = MappingProxyType(
 )
 """In-place ops that touch no more of the tensor than they are given to put there, with the argument that gives it."""
 
+_SHAPES_ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            [
+                f"aten::{name}_backward"
+                for name in (
+                    *("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d"),
+                    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
+                    *("fractional_max_pool2d", "fractional_max_pool3d"),
+                    *(f"{kind}_pad{sides}d" for kind in ("reflection", "replication") for sides in (1, 2, 3)),
+                )
+            ],
+            ("self",),
+        ),
+        "aten::native_layer_norm_backward": ("bias",),
+        "aten::native_batch_norm_backward": ("running_mean", "running_var"),
+        "aten::cudnn_batch_norm_backward": ("running_mean", "running_var"),
+    }
+)
+"""Arguments of which a gradient needs the shape alone; a normalisation that trains has statistics of its own."""
+
 _ADDS_UP = frozenset({"aten::index_add_", "aten::scatter_add_"})
 
 
@@ -117,12 +138,22 @@ def traffic(call: OpCall, values: Sequence[Value]) -> Traffic | None:
     if call.op in _SCATTERS:
         return _scattered(call, values)
     written = [number for name in call.mutates for number in _named(call, name)]
-    unread = written if call.op in _OVERWRITES else _named(call, "out")
+    unread = written if call.op in _OVERWRITES else _unread(call)
     reads = _together([number for number in given if number not in unread], values)
     writes = _together((*written, *fresh), values)
     looked_up = _looked_up(call, values, sum(writes.values()))
     reads.update({storage: min(size, reads[storage]) for storage, size in looked_up.items()})
     return Traffic(reads, writes)
+
+
+def _unread(call: OpCall) -> list[int]:
+    """Returns the tensors whose elements an op does not need: a result's place, or what only gives a shape."""
+    names = [*({"out"} & {*call.mutates}), *_SHAPES_ONLY.get(call.op, ())]  # an attention's gradient reads its `out`
+    mask = call.attrs.get("output_mask")
+    if call.op == "aten::convolution_backward" and isinstance(mask, tuple):
+        # The input's gradient is one of weights, the weight's one of inputs; a bias's is a sum of gradients.
+        names += [name for name, needed in (("weight", mask[0]), ("input", mask[1])) if not needed]
+    return [number for name in names for number in _named(call, name)]
 
 
 def compulsory_bytes(trace: Trace) -> int | None:

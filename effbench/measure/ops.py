@@ -217,9 +217,13 @@ class OpLog:
         self._write(info, inputs, outputs, attrs)
 
     def _write(self, info: OpInfo, inputs: dict[str, Ids], outputs: tuple[int, ...], attrs: Mapping[str, Attr]) -> None:
-        _, path, weights = self._frames.stack[-1]
+        path, weights = self._where()
         said = replace(info, tags=(*info.tags, REPARAMETRISES)) if weights else info
         self.ops.append((said, path, inputs, outputs, attrs, []))
+
+    def _where(self) -> tuple[str, bool]:
+        """Returns the path of the module that runs, and whether what it does is to compute a weight."""
+        return self._frames.stack[-1][1:]
 
     def record_weight(self, tensor: torch.Tensor) -> int:
         """Returns the number of a parameter, a buffer or another tensor that no input decides."""

@@ -38,7 +38,9 @@ def summary(document: Document) -> list[str]:
     took = "" if latency_s is None else f"a call took {milliseconds(latency_s)} ms; "
     if document["bound_s"] is None:
         ops = ", ".join(f"{op} ({count})" for op, count in document["unknown"].items())
-        lines = [f"{document['name']}: {took}op by op it cannot take less than {least} ms; not known of {ops}"]
+        part = "" if latency_s is None else f", {document['achieved_at_least']:.0%} achieved at least"
+        known = f"it cannot take less than {least} ms{part}; not known in full of {ops}"
+        lines = [f"{document['name']}: {took}op by op {known}"]
     else:
         part = "" if document["achieved"] is None else f", {document['achieved']:.0%} achieved"
         lines = [f"{document['name']}: {took}op by op the roofline allows {least} ms{part}"]
@@ -57,16 +59,16 @@ def summary(document: Document) -> list[str]:
 _HELD_BY = {
     "compute": "held by arithmetic",
     "memory": "held by memory",
-    "unknown": "known in part",
+    "FLOPs only": "by FLOPs known in part",
+    "bytes only": "by bytes only (FLOPs unknown)",
     "none": "held by nothing",
 }
 
 
 def roofline_table(document: Document, drawn: Picture, rows: int | None = SHOWN_OPS) -> Table:
     """Returns the ops that move or compute anything, dearest first, each with its mark in the picture."""
-    ops = [op for op in document["ops"] if op["attainable_s"] != 0 or op["measured_s"]]
-    busy = [op for op in ops if op["attainable_s"] != 0]
-    ordered = sorted(busy, key=lambda op: -(op["measured_s"] or op["attainable_s"] or 0))
+    busy = [op for op in document["ops"] if op["attainable_s"] != 0]
+    ordered = sorted(busy, key=lambda op: -(op["measured_s"] or op["at_least_s"]))
     shown = ordered if rows is None else ordered[:rows]
     marks = {point.index: point.mark for point in drawn.points}
     lines = [_row(op, marks.get(op["index"], "")) for op in shown]
@@ -75,12 +77,17 @@ def roofline_table(document: Document, drawn: Picture, rows: int | None = SHOWN_
         lines.append({**_together(rest), "mark": "", "path": f"{calls(len(rest))} more", "op": "", "bound": ""})
     views = len(document["ops"]) - len(busy)
     caption = ["best: the least time that arithmetic and memory allow; share: best over took, 100 % is on the roof"]
-    if any((op["utilisation"] or 0) > 1 for op in busy):
+    if any(op["bound"] in _IN_PART for op in busy):
+        caption.append("bytes only, FLOPs only: the other side has no formula; best and share are at least so much")
+    if any(op["measured_s"] and op["at_least_s"] > op["measured_s"] for op in busy):
         caption.append("above 100 %: the op found its inputs in a cache, which is faster than memory")
     if views:
         caption.append(f"left out: {calls(views)} which only look at memory in another way")
     total = {**_together(busy), "path": "total"}
     return Table("Roofline by op, dearest first", _COLUMNS, tuple(lines), total, tuple(caption))
+
+
+_IN_PART = frozenset({"bytes only", "FLOPs only"})
 
 
 def _show(form: str, factor: float) -> Show:
@@ -114,6 +121,7 @@ _COLUMNS = (
 
 def _row(op: Document, mark: str) -> dict[str, Cell]:
     moved = None if op["read_bytes"] is None else op["read_bytes"] + op["written_bytes"]
+    best = op["at_least_s"] if op["bound"] in _IN_PART else op["attainable_s"]
     return {
         "mark": mark,
         "path": op["path"] or "(model)",
@@ -122,9 +130,9 @@ def _row(op: Document, mark: str) -> dict[str, Cell]:
         "bytes": moved,
         "intensity": op["intensity"],
         "bound": UNKNOWN if op["bound"] == "unknown" else op["bound"],
-        "attainable_s": op["attainable_s"],
+        "attainable_s": best,
         "measured_s": op["measured_s"],
-        "utilisation": op["utilisation"],
+        "utilisation": best / op["measured_s"] if best is not None and op["measured_s"] else None,
     }
 
 

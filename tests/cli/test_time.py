@@ -136,7 +136,6 @@ def test_a_clock_that_lies_is_a_failed_check(run: Run, asked: Asked, monkeypatch
         ("net.py --batch 0", "--batch"),
         ("net.py --precision int8", "autocast-bfloat16"),
         ("net.py --throughput --batch 4", "leave --batch out"),
-        ("net.py --roofline --train", "leave --train out"),
         ("net.py -o x.svg", "give one SPEC and --roofline"),
         ("net.py net.py --roofline -o x.svg", "give one SPEC and --roofline"),
         ("", "Missing argument"),
@@ -166,6 +165,15 @@ def test_a_roofline_stands_below_and_is_drawn(run: Run, asked: Asked, monkeypatc
         pytest.skip("the extra report is not installed")
     assert run("time", "net.py", "--roofline", "--threads", "1", "-o", "net.svg") == (0, "", "")
     assert ElementTree.parse("net.svg").getroot().tag.endswith("svg")
+
+
+def test_a_training_step_has_a_roofline(run: Run, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("effbench.rooflines.peaks_here", peaks)
+    done = run("time", "net.py", "--train", "--roofline", "--threads", "1", "--format", "json")
+    assert done.code == 0
+    (model,) = json.loads(done.out)["models"]
+    ops = {op["op"]: op["path"] for op in model["roofline"]["ops"]}
+    assert (ops["aten::convolution_backward"], ops["aten::addcdiv_"]) == ("conv", "(optimiser)")
 
 
 def test_a_model_that_died_has_no_picture(run: Run, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

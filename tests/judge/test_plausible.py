@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -203,6 +204,19 @@ def test_a_convolution_at_twice_the_peak_is_believed_only_where_winograd_may_ser
         found = demand_of(traced(nn.Conv2d(64, 64, 3, stride), (1, 64, 58, 58)), 1.0, "net")
         twice = replace(found, seconds=found.flops["float32"].count / (2 * PEAK), nbytes=0)
         assert (rate_objections(twice, MACHINE) == ()) is believed
+
+
+@pytest.mark.parametrize(("kernel", "factor"), [(3, WINOGRAD), (5, 1)])
+def test_winograd_may_serve_a_convolution_s_gradients_too(kernel: int, factor: float) -> None:
+    def gradients(g: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) -> Any:
+        ones, noughts = [1, 1], [0, 0]
+        asked = [True, True, False]
+        return torch.ops.aten.convolution_backward(g, x, weight, None, ones, noughts, ones, False, noughts, 1, asked)
+
+    out = 12 - kernel + 1
+    found = demand_of(traced(gradients, (1, 4, out, out), (1, 3, 12, 12), (4, 3, kernel, kernel)), 1.0, "net")
+    assert found.flops == {"float32": Flops(2 * 2 * out * out * 4 * 3 * kernel * kernel)}
+    assert found.eased["float32"] == pytest.approx(found.flops["float32"].count / factor, rel=1e-12)
 
 
 def test_a_causal_kernel_may_skip_half() -> None:

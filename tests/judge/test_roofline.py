@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from helpers import Net, load, traced
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from effbench.errors import InputError
-from effbench.judge.roofline import Ceilings, OpRoof, Roofline, by_layer, roofline
+from effbench.judge.roofline import Ceilings, OpRoof, Roofline, roofline
 from effbench.judge.roofline_document import roofline_document
+from effbench.judge.roofline_layers import by_layer
 from effbench.measure.trace import trace
 from effbench.units import Flops
 
@@ -96,11 +99,32 @@ def test_an_op_without_a_formula_is_unknown_and_shown_and_its_bytes_still_bind()
     trace = traced(lambda x: torch.topk(x, 2).values, (10, 5))
     found = roofline(trace, Ceilings({"float32": 1e9}, 1e9), latency_s=1.0)
     (top,) = found.ops
-    assert (top.flops, top.bound, top.attainable_s) == (None, "unknown", None)
+    assert (top.flops, top.bound, top.attainable_s) == (None, "bytes only", None)
     assert (found.bound_s, found.achieved) == (None, None)
+    assert found.achieved_at_least == found.at_least_s  # of one second
     assert found.unknown == {"aten::topk": 1}
     assert found.at_least_s == (4 * 50 + 4 * 20 + 8 * 20) / 1e9  # values and indices
     assert by_layer(found)[0].flops is None
+
+
+def test_an_op_whose_macs_alone_are_known_is_bound_by_them_too() -> None:
+    def gradients(g: torch.Tensor, x: torch.Tensor) -> Any:
+        out, log = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(x, x, x)
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(g, x, x, x, out, log, 0.0, False)
+
+    shape = (2, 3, 5, 8)  # N, H, L, D: 2·N·H·L·L·(D + D) MACs, and what the softmax's gradient takes, which is unknown
+    macs = 2 * 2 * 3 * 5 * 5 * 16
+    seen = traced(gradients, torch.rand(shape), torch.rand(shape))
+    by_arithmetic = only(roofline(seen, Ceilings({"float32": 1e6}, 1e12)), SDPA_BACKWARD)
+    assert (by_arithmetic.flops, by_arithmetic.attainable_s, by_arithmetic.bound) == (None, None, "FLOPs only")
+    assert by_arithmetic.at_least_s == 2 * macs / 1e6
+    by_memory = only(roofline(seen, Ceilings({"float32": 1e15}, 1e6)), SDPA_BACKWARD)
+    assert by_memory.bound == "bytes only"
+    # The gradient, x once for the three that share it, the result and a float for each row are read; three are written.
+    assert by_memory.at_least_s == 4 * (3 * 240 + 30 + 3 * 240) / 1e6
+
+
+SDPA_BACKWARD = "_scaled_dot_product_flash_attention_for_cpu_backward"
 
 
 def test_work_on_integers_is_no_floating_point_work() -> None:

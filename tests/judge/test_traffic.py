@@ -88,6 +88,32 @@ def test_the_bytes_of_a_sparse_tensor_are_not_known() -> None:
     assert compulsory_bytes(trace) is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "read", "written"),
+    [
+        # The gradient of y (2, 4, 8, 8) with x (2, 3, 8, 8) and the weight (4, 3, 3, 3) gives those of all three.
+        ((True, True, True), 512 + 384 + 108, 384 + 108 + 4),
+        ((True, False, False), 512 + 108, 384),
+        ((False, True, False), 512 + 384, 108),
+        ((False, False, True), 512, 4),
+    ],
+)
+def test_a_convolution_s_gradients_read_what_they_need(asked: tuple[bool, ...], read: int, written: int) -> None:
+    def gradients(g: Tensor, x: Tensor, weight: Tensor) -> Any:
+        ones, noughts = [1, 1], [0, 0]
+        return torch.ops.aten.convolution_backward(g, x, weight, [4], ones, ones, ones, False, noughts, 1, list(asked))
+
+    shapes = (2, 4, 8, 8), (2, 3, 8, 8), (4, 3, 3, 3)
+    assert moved(gradients, *shapes, op="convolution_backward") == (4 * read, 4 * written)
+
+
+def test_a_pooling_s_gradient_needs_its_input_s_shape_alone() -> None:
+    def gradient(g: Tensor, x: Tensor) -> Any:
+        return torch.ops.aten.avg_pool2d_backward(g, x, [2, 2], [2, 2], [0, 0], False, True, None)
+
+    assert moved(gradient, (1, 3, 4, 4), (1, 3, 8, 8), op="avg_pool2d_backward") == (4 * 48, 4 * 192)
+
+
 def test_compulsory_bytes_leave_out_what_lies_between() -> None:
     model = nn.Sequential(nn.Linear(4, 100), nn.ReLU(), nn.Linear(100, 3))
     weights = 4 * 100 + 100 + 100 * 3 + 3

@@ -24,9 +24,9 @@ def op(index: int, name: str, flops: int | None, nbytes: int | None, took_ms: fl
     """A row of the document as the judge makes it, for the ceilings above."""
     best = None if flops is None or nbytes is None else max(flops / PEAK, nbytes / BANDWIDTH)
     took = None if took_ms is None else took_ms / 1e3
-    bound = (
-        "unknown" if best is None else "none" if not best else "compute" if best == (flops or 0) / PEAK else "memory"
-    )
+    least = max((flops or 0) / PEAK, (nbytes or 0) / BANDWIDTH)
+    in_part = "bytes only" if nbytes else "unknown"
+    bound = in_part if best is None else "none" if not best else "compute" if best == (flops or 0) / PEAK else "memory"
     return {
         "index": index,
         "op": f"aten::{name}",
@@ -37,6 +37,7 @@ def op(index: int, name: str, flops: int | None, nbytes: int | None, took_ms: fl
         "written_bytes": None if nbytes is None else nbytes - nbytes // 2,
         "intensity": flops / nbytes if flops is not None and nbytes else None,
         "attainable_s": best,
+        "at_least_s": least,
         "bound": bound,
         "measured_s": took,
         "utilisation": best / took if best is not None and took else None,
@@ -45,11 +46,11 @@ def op(index: int, name: str, flops: int | None, nbytes: int | None, took_ms: fl
 
 def document(*ops: dict[str, Any], latency_s: float | None = None) -> dict[str, Any]:
     unknown = {row["op"]: 1 for row in ops if row["attainable_s"] is None}
-    least = sum(row["attainable_s"] or 0.0 for row in ops)
+    least = sum(row["at_least_s"] for row in ops)
     took = [row["measured_s"] for row in ops if row["measured_s"] is not None]
     by_bound: dict[str, float] = {}
     for row in ops:
-        by_bound[row["bound"]] = by_bound.get(row["bound"], 0.0) + (row["attainable_s"] or 0.0)
+        by_bound[row["bound"]] = by_bound.get(row["bound"], 0.0) + row["at_least_s"]
     return {
         "name": "net",
         "ceilings": {
@@ -62,6 +63,7 @@ def document(*ops: dict[str, Any], latency_s: float | None = None) -> dict[str, 
         "bound_s": None if unknown else least,
         "at_least_s": least,
         "achieved": None if unknown or latency_s is None else least / latency_s,
+        "achieved_at_least": None if latency_s is None else least / latency_s,
         "seconds_by_bound": by_bound,
         "unknown": unknown,
         "layers": [],
@@ -111,11 +113,24 @@ def test_the_rest_is_one_row_and_nothing_is_lost() -> None:
 
 
 def test_what_is_unknown_is_shown_and_makes_the_total_unknown() -> None:
-    text = render(roofline_report(document(CONVOLUTION, op(1, "topk", None, 80, 0.5))), "table", Terminal(120, False))
-    assert "net: op by op it cannot take less than 20.0 ms; not known of aten::topk (1)" in text
+    text = render(roofline_report(document(CONVOLUTION, op(1, "topk", None, None, 0.5))), "table", Terminal(120, False))
+    assert "net: op by op it cannot take less than 20.0 ms; not known in full of aten::topk (1)" in text
     (row,) = [line.split() for line in text.splitlines() if line.startswith("   layers.1")]
-    assert row == ["layers.1", "topk", "?", "0.00", "?", "?", "?", "0.500", "?"]
+    assert row == ["layers.1", "topk", "?", "?", "?", "?", "?", "0.500", "?"]
     assert "? = unknown" in text
+
+
+def test_what_is_bound_by_bytes_alone_says_so_and_the_total_is_a_lower_bound() -> None:
+    gradient = op(1, "native_batch_norm_backward", None, 8 * 10**6, 1.6)  # 0.8 ms at 10 GB/s
+    text = render(roofline_report(document(CONVOLUTION, gradient, latency_s=0.0416)), "table", Terminal(120, False))
+    said = "a call took 41.6 ms; op by op it cannot take less than 20.8 ms, 50% achieved at least; not known in full of"
+    assert f"net: {said} aten::native_batch_norm_backward (1)" in " ".join(text.split())
+    assert "20.0 ms held by arithmetic" in text
+    assert "0.800 ms by bytes only (FLOPs unknown)" in text
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("   layers.1")]
+    assert row[1:] == ["native_batch_norm_backward", "?", "8.00", "?", "bytes", "only", "0.800", "1.60", "50%"]
+    assert cells(text, "total") == ["total", "?", "48.00", "?", "20.8", "41.6", "50%"]
+    assert "bytes only, FLOPs only: the other side has no formula; best and share are at least so much" in text
 
 
 def test_every_format_renders_it() -> None:

@@ -76,10 +76,6 @@ def _refuse(models: Models, plan: TimingPlan, roofline: bool, throughput: bool, 
     """Refuses what does not go together, before anything is measured."""
     if throughput and plan.batch is not None:
         raise InputError("--throughput looks for the batch: leave --batch out")
-    if roofline and plan.runs == "training":
-        raise InputError(
-            "--roofline is of a forward pass: the FLOPs of most backward ops have no formula yet; leave --train out"
-        )
     if out.form == "svg":
         from effbench.report.roofline_svg import require
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from effbench.judge.algebra import ZERO, Expr, elements, product, total
-from effbench.judge.work import Work, formula
+from effbench.judge.work import KINDS, Work, formula
 from effbench.records import Shape
 
 
@@ -102,6 +102,13 @@ def onednn_layer(
     """Returns the work of one layer in one direction; `weight2` and `weight3` are zeros where there are no biases."""
     biases = [weight2, weight3] if has_biases else []
     return _cells(_steps(input), [weight0, weight1, *biases], _BY_MODE[mode])
+
+
+@formula("aten::mkldnn_rnn_layer_backward")
+def onednn_layer_backward(input: Shape, weight1: Shape, weight2: Shape, mode: int) -> Work:
+    """Returns twice the forward pass's MACs: of each product the gradients of both operands, which the op all gives."""
+    forward = _cells(_steps(input), [weight1, weight2], _BY_MODE[mode]).mac
+    return Work(mac=forward * 2, unknown=frozenset(KINDS) - {"mac"})
 
 
 @formula("aten::_cudnn_rnn", "aten::miopen_rnn")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from difflib import SequenceMatcher
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -123,17 +123,19 @@ def op_times(
     watch: Stopwatch | None = None,
     busy: Callable[[float], None] | None = None,
     now_ns: Callable[[], int] = perf_counter_ns,
+    around: Callable[[], AbstractContextManager[None]] = plain_forward,
 ) -> OpTimes:
     """Returns the seconds of each op call of a trace, as often as there are passes, after one that is not kept.
 
     Args:
-        call: one forward pass, not compiled, of the model and the shapes that the trace is of. Best outside of
-            `torch.inference_mode`, under which PyTorch takes some products apart in another way than in a trace.
+        call: one forward pass or training step, not compiled, of the model and the shapes that the trace is of. A pass
+            is best outside of `torch.inference_mode`, under which PyTorch takes some products apart in another way.
         trace: in the same mode, training or evaluating.
         passes: how many.
         watch: what times an op; by default the host's counter, which is right for a CPU alone.
         busy: keeps a device occupied for so many seconds, called before each pass with the length of the last one.
         now_ns: reads nanoseconds, for the time around each pass.
+        around: gives the context of each pass; the one of a trace's by default, in which nothing has a gradient.
 
     Raises:
         InputError: no pass is asked for, or the trace is not of a whole one.
@@ -145,11 +147,11 @@ def op_times(
     watch = watch or CpuStopwatch()
     expected = [item.op for item in trace.ops]
     samples, elsewhere, walls = [], [], []
-    _, last_s = _one_pass(call, watch, now_ns)
+    _, last_s = _one_pass(call, watch, now_ns, around)
     for _ in range(passes):
         if busy is not None:
             busy(last_s)
-        seen, last_s = _one_pass(call, watch, now_ns)
+        seen, last_s = _one_pass(call, watch, now_ns, around)
         places = matched(expected, [name for name, _ in seen])
         samples.append(tuple(None if place is None else seen[place][1] for place in places))
         beside = set(range(len(seen))).difference(places)
@@ -192,12 +194,14 @@ def keeps_busy(device: torch.device, api: Any = torch) -> Callable[[float], None
     return busy
 
 
-def _one_pass(call: Call, watch: Stopwatch, now_ns: Callable[[], int]) -> tuple[list[tuple[str, float | None]], float]:
+def _one_pass(
+    call: Call, watch: Stopwatch, now_ns: Callable[[], int], around: Callable[[], AbstractContextManager[None]]
+) -> tuple[list[tuple[str, float | None]], float]:
     """Returns the ops of one pass in order, each with its seconds, and the seconds around the pass."""
     log = OpClock(watch)
     watch.read()
     began = now_ns()
-    with plain_forward(), functions_whole(log), Ops(log):
+    with around(), functions_whole(log), Ops(log):
         call()
     intervals = watch.read()
     wall_s = (now_ns() - began) / 1e9

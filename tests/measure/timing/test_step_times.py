@@ -7,7 +7,8 @@ from torch import nn
 
 from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.measure.timing.step import prepare
-from effbench.measure.timing.step_times import GRADIENTS, LOSS, OPTIMISER, step_times
+from effbench.measure.timing.step_paths import GRADIENTS, LOSS, OPTIMISER
+from effbench.measure.timing.step_times import step_times
 from effbench.records import TimingPlan
 
 
