@@ -29,6 +29,7 @@ from effbench.records import (
     ProcessRun,
     Published,
     Record,
+    Rounding,
     StopRule,
     Timing,
     TimingPlan,
@@ -174,6 +175,8 @@ def test_energy_and_run_of_schema_3_stay_readable() -> None:
     (timing,) = record.timings
     assert timing.run == "5b1d0c2e9f3a4876"
     assert timing.energy is not None
+    assert record.published is not None
+    assert record.published.rounded["params"] == Rounding(10_000.0, "results.csv, line 7, column param_count")
     assert (timing.energy.source, timing.energy.windows[0].joules, timing.energy.idle[0].calls) == ("rapl", 412.5, 0)
 
 

@@ -64,8 +64,9 @@ def enter(
     """
     excluded: list[Excluded] = []
     able: list[Candidate] = []
+    reads = sorted(score.reads, key="params".__eq__)  # the size last
     for candidate in candidates:
-        obstacle = _obstacle(candidate, score.reads, metric)
+        obstacle = _obstacle(candidate, reads, metric)
         if obstacle:
             excluded.append(Excluded(candidate.name, obstacle))
         else:
@@ -87,10 +88,10 @@ def _in_order(excluded: Iterable[Excluded], candidates: Sequence[Candidate]) -> 
 
 
 def _obstacle(candidate: Candidate, reads: Sequence[str], metric: str | None) -> str:
-    """Returns why a candidate has no score; empty where it has one. The error is looked at first, the size last."""
+    """Returns why a candidate has no score; empty where it has one. The error is looked at first, then in order."""
     if "error" in reads and "error" not in candidate.figures:
         return candidate.missing.get("error") or f"no {metric or 'error'}"
-    for term in sorted(reads, key="params".__eq__):
+    for term in reads:
         figure = candidate.figures.get(term)
         if figure is None:
             return candidate.missing.get(term) or f"no {term}"

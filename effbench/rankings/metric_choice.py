@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from shlex import quote
+from typing import NamedTuple
 
 from effbench.errors import InputError
 from effbench.judge.candidate import ERROR_WORDS, EVERY_QUALITY, Figure
 from effbench.judge.comparable import Conditions
 from effbench.judge.uncertainty import PerSample, stated_error
-from effbench.metrics import metrics, value_of
+from effbench.metrics import Metric, metrics, value_of
 from effbench.records import Direction, ErrorFigure, Note
 from effbench.store import EvaluationView, RecordView
 
@@ -85,9 +87,28 @@ def parse_metric(text: str) -> MetricChoice:
     return MetricChoice(name, units[0] if units else None, settings)
 
 
-def direction_of(metric: str, unit: str) -> Direction:
+class _Reading(NamedTuple):
+    """What a stated figure's metric and unit say of it.
+
+    Attributes:
+        counts: whether it is a share of samples, each of which counts whole or not at all.
+        doubt: what a reader is told.
+    """
+
+    direction: Direction
+    counts: bool
+    doubt: tuple[Note, ...]
+
+
+@lru_cache(maxsize=64)
+def _reading(metric: str, unit: str, known: Metric | None) -> _Reading:
+    """Returns how figures of a metric in a unit are read; the same of 100,000 records, so it is kept."""
+    counts = known.binomial if known is not None else not _says_quality(metric)
+    return _Reading(_direction(metric, unit, known), counts, _doubt(metric, unit, known))
+
+
+def _direction(metric: str, unit: str, known: Metric | None) -> Direction:
     """Returns which values of a stated figure are better: what its metric says, else what its name does."""
-    known = metrics.find(metric)
     if known is not None and (known.unit == unit or {known.unit, unit} <= {"fraction", "percent"}):
         return known.direction
     return "higher" if unit == "dB" or _says_quality(metric) else "lower"
@@ -98,15 +119,10 @@ def _says_quality(metric: str) -> bool:
     return name in EVERY_QUALITY or name.endswith(("_acc", "_accuracy"))
 
 
-def _doubt(metric: str, unit: str) -> tuple[Note, ...]:
+def _doubt(metric: str, unit: str, known: Metric | None) -> tuple[Note, ...]:
     """Returns what a reader is told of a stated figure whose name does not say which values are better."""
     name = metric.lower()
-    if (
-        unit == "dB"
-        or metrics.find(metric) is not None
-        or _says_quality(metric)
-        or any(word in name for word in ERROR_WORDS)
-    ):
+    if unit == "dB" or known is not None or _says_quality(metric) or any(word in name for word in ERROR_WORDS):
         return ()
     return (
         Note("direction", metric, f"{metric} is no metric that effbench knows: taken as an error, lower is better"),
@@ -147,17 +163,14 @@ def _stated(view: RecordView, metric: str) -> Figure | None:
         conditions = () if data is None else (("data", str(data)),)
     if figure is None:
         return None
-    direction, evidence = direction_of(metric, figure.unit), _evidence(metric, figure)
-    return Figure(figure.value, conditions, figure.unit, direction, source, evidence, _doubt(metric, figure.unit))
+    read = _reading(metric, figure.unit, metrics.find(metric))
+    evidence = _evidence(figure) if read.counts else None
+    return Figure(figure.value, conditions, figure.unit, read.direction, source, evidence, read.doubt)
 
 
-def _evidence(metric: str, figure: ErrorFigure) -> object:
-    """Returns what a stated figure is evidence of: None for one that is no share of n samples, such as an F1.
-
-    None too where its value is impossible, which is told elsewhere.
-    """
-    known = metrics.find(metric)
-    if figure.n is None or not (known.binomial if known is not None else not _says_quality(metric)):
+def _evidence(figure: ErrorFigure) -> object:
+    """Returns what a stated share is evidence of; None without its n, and for an impossible one, told elsewhere."""
+    if figure.n is None:
         return None
     try:
         return stated_error(figure)

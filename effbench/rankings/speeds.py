@@ -31,9 +31,12 @@ class Speeds:
 
     def __init__(self, views: Sequence[RecordView]) -> None:
         self._known = {id(view): [timing for timing in view.timings if _is_known(timing)] for view in views}
-        self._plans = Counter(_setting(timing) for known in self._known.values() for timing in known)
+        # Counted only where there is a choice: hashing plans takes a while.
+        several = any(len(known) > 1 for known in self._known.values())
+        every = (_setting(timing) for known in self._known.values() for timing in known)
+        self._plans = Counter(every if several else ())
         self._places: dict[tuple[object, ...], Conditions] = {}
-        self._kept: list[Environment] = []
+        self._kept: list[object] = []
 
     def of(self, view: RecordView, inputs: Conditions) -> Found:
         """Returns the speeds of one record: a measured time first, then a published one.
@@ -76,10 +79,9 @@ class Speeds:
 
     def _conditions(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Conditions:
         """Returns what a time depends on: the plan, the machine with its software, and the inputs."""
-        key = (timing.plan, timing.threads, timing.samples, id(where), inputs)
+        key = (id(timing.plan), timing.threads, timing.samples, id(where), id(inputs))
         if key not in self._places:
-            if where is not None:
-                self._kept.append(where)  # an identity holds only while the object lives
+            self._kept += (timing.plan, where, inputs)  # an identity holds only while the object lives
             self._places[key] = (*_described(timing, where), *inputs)
         return self._places[key]
 
@@ -105,6 +107,8 @@ def _energy(energy: Energy, conditions: Conditions) -> Figure | str:
 
 def _doubts(timing: TimingView) -> tuple[Note, ...]:
     """Returns why a time may not be the model's own; one text for all models, so that their names are gathered."""
+    if timing.converged and timing.died is None and not timing.notes:
+        return ()
     unsteady = any(note.code == "not-steady" for note in timing.notes)
     doubts = (
         (not timing.converged, "its precision was not reached within its budget"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from effbench.report.profile import notes_of
@@ -27,15 +26,14 @@ def rank_report(document: Document, left_out: int | None = LEFT_OUT) -> Report:
         left_out: how many of these are named; None is all.
     """
     groups, rows = document["groups"], _by_group(document)
-    boards = [_leaderboard(document, group, rows.get(group["group"], [])) for group in groups]
-    if boards:  # what heads all of them stands once, and so does what explains them
-        keys = {column.key for board in boards for column in board.columns}
-        first = ": ".join(part for part in (boards[0].title, _title(document)) if part)
-        boards[0] = replace(boards[0], title=first)
-        boards[-1] = replace(boards[-1], caption=tuple(_caption(document, keys)))
+    shown = [_columns(document, rows.get(group["group"], [])) for group in groups]
+    keys = {column.key for columns in shown for column in columns}
     blocks: list[Block] = []
-    for group, board in zip(groups, boards, strict=True):
-        blocks.append(board)
+    for group, columns in zip(groups, shown, strict=True):
+        # What heads all of them stands once, and so does what explains them.
+        heads = [_title(document)] if group is groups[0] else []
+        caption = tuple(_caption(document, keys)) if group is groups[-1] else ()
+        blocks.append(_leaderboard(document, group, columns, rows.get(group["group"], []), heads, caption))
         lines = tuple(_lines(document, group))
         if lines:
             blocks.append(Text(lines))
@@ -55,16 +53,28 @@ def _by_group(document: Document) -> dict[str | None, list[Document]]:
     return found
 
 
-def _leaderboard(document: Document, group: Document, rows: Sequence[Document]) -> Table:
-    wanted = _columns(document, rows)
-    shown = tuple(column for column in wanted if any(row.get(column.key) is not None for row in rows))
+def _leaderboard(
+    document: Document,
+    group: Document,
+    shown: tuple[Column, ...],
+    rows: Sequence[Document],
+    heads: Sequence[str],
+    caption: tuple[str, ...],
+) -> Table:
     # Some rows may have an interval and others none.
     optional = dict.fromkeys(column.key for column in shown if column.key.endswith("_half_width"))
     filled = tuple({**optional, **row} for row in rows) if optional else tuple(rows)
-    return Table("" if group["group"] is None else f"{document['by']} {group['group']}", shown, filled)
+    name = [] if group["group"] is None else [f"{document['by']} {group['group']}"]
+    return Table(": ".join((*name, *heads)), shown, filled, caption=caption)
 
 
 def _columns(document: Document, rows: Sequence[Document]) -> tuple[Column, ...]:
+    """Returns the columns that some row has a figure for."""
+    known = {key for row in rows for key, value in row.items() if value is not None}
+    return tuple(column for column in _wanted(document, rows) if column.key in known)
+
+
+def _wanted(document: Document, rows: Sequence[Document]) -> tuple[Column, ...]:
     error = f"Error ({document['unit']})"
     special = [name for name in document["reads"] if name not in _TERMS and name != "error"]
     both = len({row["source"] for row in rows}) > 1

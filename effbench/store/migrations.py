@@ -22,7 +22,7 @@ def _to_2(data: Plain) -> Plain:
 
 
 def _to_3(data: Plain) -> Plain:
-    """Returns a record of schema 2 as one of schema 3, whose times may say their run and their energy.
+    """Returns a record of schema 2 as one of schema 3: times may say their run and energy, figures their rounding.
 
     Nothing is to be changed: times without a run are of a run of their own. The number is new for the same reason.
     """

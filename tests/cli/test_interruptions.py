@@ -98,7 +98,7 @@ def test_finished_rounds_are_shown_and_recorded(run: Run, timer: Timer, number: 
     assert (model["processes"], model["converged"], model["interrupted"]) == (4, False, True)
     assert model["median_s"] == pytest.approx(0.01, rel=0.1)
     (note,) = [note for note in found["notes"] if note["code"] == "interrupted"]
-    assert note["text"].startswith("stopped after 4 processes with a 95 % interval of ±")
+    assert note["text"].startswith("stopped after 4 processes at ±")
     (file,) = Path("records").glob("*.json")
     assert len(json.loads(file.read_text(encoding="utf-8"))["timings"][0]["runs"]) == 4
 

@@ -284,4 +284,6 @@ def _shortfall(row: _Row, rows: list[_Row], rule: StopRule) -> str:
         return f"{processes} without a settled verdict: raise the budget, the rounds or the margin"
     found = _interval(row, rule)
     width = "unknown" if found is None else f"±{found.half_width:.2%}" if found.half_width < 1 else "more than ±100%"
-    return f"{processes} with a 95 % interval of {width}, wanted ±{rule.half_width:.2%}"
+    return (
+        f"{processes} at {width}, wanted ±{rule.half_width:.2%}, by the 95 % interval that allows for a look after each"
+    )
