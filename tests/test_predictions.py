@@ -67,6 +67,15 @@ def test_every_format_with_names_has_ids(tmp_path: Path, ending: str) -> None:
     assert read_rows(write(tmp_path / f"numbers{ending}", [3, 1], [12, 7])).ids == ("12", "7")
 
 
+def test_bytes_in_arrays_are_words_in_utf_8(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", label=np.array(["été".encode(), b"cat"]), id=np.array([b"i1", b"i2"]))
+    rows = read_rows(tmp_path / "a.npz")
+    assert (rows.values.tolist(), rows.ids) == (["été", "cat"], ("i1", "i2"))
+    np.save(tmp_path / "b.npy", np.array([b"\xff", b"cat"]))
+    with pytest.raises(InputError, match=r"b\.npy: holds bytes that are no text in UTF-8"):
+        read_rows(tmp_path / "b.npy")
+
+
 def test_ids_are_known_in_any_case(tmp_path: Path) -> None:
     assert read_rows(csv(tmp_path / "a.csv", "Id,label b,3 a,1")).ids == ("b", "a")
 
