@@ -15,7 +15,8 @@ SCHEMA = 1
 """Of the documents that commands print."""
 
 RECORD_SCHEMA = 3
-"""Of stored records; 2 keeps the values of an evaluation beside the record, 3 says the run and the energy of times."""
+"""Of stored records; 2 keeps the values of an evaluation beside the record, 3 says the run and the energy of times and
+how far published figures were rounded."""
 
 
 @dataclass(frozen=True, slots=True)
