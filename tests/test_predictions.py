@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from effbench.errors import InputError, UnknownName
 from effbench.metrics import Accumulator, digest_of, evaluation, positions_of, value_of
-from effbench.metrics.words import compared
+from effbench.metrics.words import by_index, compared
 from effbench.prediction_files import read_array, read_rows
 from effbench.predictions import accumulate_files, evaluate_files
 
@@ -401,3 +401,9 @@ def test_words_are_no_numbers(tmp_path: Path) -> None:
         evaluate_files(words, words, ["mse"])
     with pytest.raises(InputError, match="words of shape 1×2: a label is one word a sample"):
         read_array(write(tmp_path / "w.npy", [["cat", "dog"]]))
+
+
+def test_an_index_that_would_fill_memory_is_refused() -> None:
+    assert by_index(["cat"], [2]) == ("", "", "cat")
+    with pytest.raises(InputError, match="99999999999999 is no index of a class: it must be below 10,000,000"):
+        by_index(["cat"], [99_999_999_999_999])
