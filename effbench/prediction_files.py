@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.errors import InputError, one_line
 from effbench.metrics.arrays import as_array
-from effbench.metrics.numpy_files import opened
+from effbench.metrics.numpy_files import opened, text_of
 from effbench.metrics.words import shown
 from effbench.prediction_tables import labels, numbers, table_ids
 
@@ -113,7 +113,7 @@ def _npz(path: Path, column: str | None) -> Rows:
         if column not in arrays:
             asked = f"say which array to read, with {CHOOSE}" if column is None else f"has no array {column!r}"
             raise InputError(f"{path}: {asked}: {', '.join(arrays) or 'it is empty'}")
-        known = None if ids is None else tuple(map(str, archive[ids].reshape(-1).tolist()))
+        known = None if ids is None else tuple(map(str, text_of(archive[ids], f"{path}: {ids}").reshape(-1).tolist()))
         return Rows(_values(archive[column], f"{path}: {column}"), known)
 
 
@@ -125,11 +125,12 @@ def _values(array: NDArray[Any], where: str) -> NDArray[Any]:
     """Returns numbers as they are, and words of shape (n,) or (n, 1)."""
     import pandas as pd
 
-    if array.dtype.kind not in "US":
+    array = text_of(array, where)
+    if array.dtype.kind != "U":
         return as_array(array, where)
     if array.shape[1:] not in ((), (1,)) or not array.ndim:
         raise InputError(f"{where}: words of shape {'×'.join(map(str, array.shape))}: a label is one word a sample")
-    return labels(pd.Series(array.astype(str).reshape(-1)), where)
+    return labels(pd.Series(array.reshape(-1)), where)
 
 
 def _table(path: Path, column: str | None) -> Rows:

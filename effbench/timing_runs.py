@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from effbench.api import load
 from effbench.documents.time import batch_part, energy_part, timing_document, training_part
-from effbench.errors import Interrupted
+from effbench.errors import InputError, Interrupted, ModelError
 from effbench.judge.plausible import wall_verdict
 from effbench.judge.roofline_document import roofline_document
 from effbench.judge.timings import estimate
@@ -19,6 +19,7 @@ from effbench.measure.machine.counters import nvml_energy, rapl
 from effbench.measure.machine.energy import Counter, measure_energy
 from effbench.measure.machine.nvml import open_nvml
 from effbench.measure.timing.candidates import ROUNDS, Confirmed, confirmed
+from effbench.measure.timing.entrant import Died
 from effbench.measure.timing.patience import Patience
 from effbench.measure.timing.throughput import Measured, best_batch, host_limit_bytes
 from effbench.records import Energy, NoEnergy, Note, Peaks, Record, StopRule, Timing, TimingPlan
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from effbench.measure.timing.worker import Worker
 
 Say = Callable[[str], None]
+NO_ROOFLINE = "no-roofline"
+"""The code of the Note on a model whose roofline could not be had, with the reason."""
+
 _CALLS_S = 0.05
 """While a counter counts, a process is asked for calls of about so long together: asking takes 0.1 ms."""
 
@@ -67,12 +71,13 @@ class Done:
         return timing_document(self.timed, self.specs, self.seed, self.extras, self.notes, self.refused)
 
     def unfinished(self) -> tuple[str, ...]:
-        """Returns a line for each model whose interval did not become narrow enough, or that died."""
-        return tuple(
+        """Returns a line for each model whose interval did not become narrow enough, that died or has no roofline."""
+        times = tuple(
             timing.died or f"{timing.model}: not converged: raise --budget, --rounds or --half-width"
             for timing in self.timed.timings
             if not timing.converged
         )
+        return (*times, *(f"{note.subject}: no roofline" for note in self.notes if note.code == NO_ROOFLINE))
 
     def record(self, folder: Path) -> None:
         """Adds the times of every model that lived and was not refused to its record.
@@ -98,7 +103,7 @@ def run_time(
     """Returns the times of models, each check made and everything wanted measured.
 
     Raises:
-        InputError: a spec names no model, or the plan cannot be had.
+        InputError: a spec names no model, or the plan cannot be had. ModelError: a search for a batch failed.
         Interrupted: somebody ended it when a round was finished already; what was measured so far is kept.
     """
     extras: list[dict[str, Any]] = [{} for _ in workers]
@@ -134,7 +139,10 @@ def _with_extras(done: Done, wanted: Wanted, say: Say) -> Done:
                 extra |= _training(worker, median_s)
             if wanted.roofline:
                 peaks = peaks or _peaks(worker.plan, timing, done.timed, say)
-                part, more, why = _roofline(worker, timing, median_s, peaks, say)
+                try:
+                    part, more, why = _roofline(worker, timing, median_s, peaks, say)
+                except (InputError, ModelError) as error:  # the times are whole all the same
+                    part, more, why = {}, (Note(NO_ROOFLINE, timing.model, str(error)),), None
                 extra |= part
                 notes = (*notes, *more)
                 refused |= {timing.model: why} if why else {}
@@ -163,7 +171,7 @@ def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -
     the two is kept, of the rounds that confirm it the second.
 
     Raises:
-        InputError: its inputs cannot be repeated.
+        InputError: its inputs cannot be repeated. ModelError: its process ended, or no batch fits into memory.
     """
     limit = host_limit_bytes() if worker.plan.device == "cpu" else None
     measured = Measured(lambda plan: replace(worker, plan=plan, memory="marks"), worker.plan, limit)
@@ -193,7 +201,11 @@ def best_batch_of(worker: Worker, say: Say = lambda text: None, seed: int = 0) -
     def in_rounds(number: int, batches: Sequence[int]) -> None:
         say(f"{worker.name}: batches {', '.join(map(str, batches))} again, round {number + 1} of {ROUNDS}")
 
-    return confirmed(best_batch(told), again, random.Random(seed), in_rounds)
+    try:
+        return confirmed(best_batch(told), again, random.Random(seed), in_rounds)
+    except Died as death:
+        why = str(death).removeprefix(f"{worker.name}: ")
+        raise ModelError(f"{worker.name}: its best batch cannot be found: {why}") from death
 
 
 def counter_for(plan: TimingPlan) -> Counter | NoEnergy:
@@ -211,11 +223,7 @@ def counter_for(plan: TimingPlan) -> Counter | NoEnergy:
 
 
 def energy_of(worker: Worker, counter: Counter | NoEnergy, median_s: float) -> Energy | NoEnergy:
-    """Returns what a model draws in a fresh process, or why that is not known.
-
-    Raises:
-        Died: the process ended.
-    """
+    """Returns what a model draws in a fresh process, or why that is not known: a process that ended is a reason too."""
     if isinstance(counter, NoEnergy):
         return counter
     times = max(1, round(_CALLS_S / median_s))
@@ -223,6 +231,8 @@ def energy_of(worker: Worker, counter: Counter | NoEnergy, median_s: float) -> E
     try:
         session.call(times)
         found = measure_energy(counter, lambda: session.call(times), time.perf_counter, time.sleep)
+    except Died as death:
+        return NoEnergy(counter.source, str(death))
     finally:
         session.close()
     if isinstance(found, NoEnergy):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from effbench.errors import InputError, UnknownName
 from effbench.metrics import Accumulator, digest_of, evaluation, positions_of, value_of
-from effbench.metrics.words import compared
+from effbench.metrics.words import by_index, compared
 from effbench.prediction_files import read_array, read_rows
 from effbench.predictions import accumulate_files, evaluate_files
 
@@ -65,6 +65,15 @@ def test_every_format_with_names_has_ids(tmp_path: Path, ending: str) -> None:
     assert rows.ids == ("b", "a")
     assert rows.values.tolist() == [3, 1]
     assert read_rows(write(tmp_path / f"numbers{ending}", [3, 1], [12, 7])).ids == ("12", "7")
+
+
+def test_bytes_in_arrays_are_words_in_utf_8(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", label=np.array(["été".encode(), b"cat"]), id=np.array([b"i1", b"i2"]))
+    rows = read_rows(tmp_path / "a.npz")
+    assert (rows.values.tolist(), rows.ids) == (["été", "cat"], ("i1", "i2"))
+    np.save(tmp_path / "b.npy", np.array([b"\xff", b"cat"]))
+    with pytest.raises(InputError, match=r"b\.npy: holds bytes that are no text in UTF-8"):
+        read_rows(tmp_path / "b.npy")
 
 
 def test_ids_are_known_in_any_case(tmp_path: Path) -> None:
@@ -392,3 +401,9 @@ def test_words_are_no_numbers(tmp_path: Path) -> None:
         evaluate_files(words, words, ["mse"])
     with pytest.raises(InputError, match="words of shape 1×2: a label is one word a sample"):
         read_array(write(tmp_path / "w.npy", [["cat", "dog"]]))
+
+
+def test_an_index_that_would_fill_memory_is_refused() -> None:
+    assert by_index(["cat"], [2]) == ("", "", "cat")
+    with pytest.raises(InputError, match="99999999999999 is no index of a class: it must be below 10,000,000"):
+        by_index(["cat"], [99_999_999_999_999])

@@ -22,6 +22,7 @@ from effbench.errors import InputError
 from effbench.records import (
     RECORD_SCHEMA,
     Attr,
+    Energy,
     ErrorFigure,
     Evaluation,
     Note,
@@ -536,6 +537,14 @@ def test_a_new_timing_takes_the_place_of_the_same_plan_and_stands_beside_others(
 
 def test_a_profile_leaves_timings_alone() -> None:
     assert merge(timed(timing()), Record("net", "net.py", "d1")).timings == (timing(),)
+
+
+def test_joules_of_times_that_were_taken_again_are_dropped_and_that_is_said() -> None:
+    metered = replace(timing(), energy=Energy("rapl", "package-0", 0.001, ()))
+    found = merge(timed(metered, timing(4)), timed(timing()))
+    assert [one.energy for one in found.timings] == [None, None]
+    assert [note.code for note in found.notes] == ["dropped-energy"]
+    assert merge(timed(metered), timed(metered)).notes == merge(timed(timing()), timed(metered)).notes == ()
 
 
 def test_timings_of_another_machine_are_dropped_and_that_is_said() -> None:

@@ -13,11 +13,11 @@ from cli_runner import source
 
 from effbench import timing_runs
 from effbench.documents.time import energy_part, timing_document
-from effbench.errors import InputError
+from effbench.errors import InputError, ModelError
 from effbench.measure.machine.interference import Disturbance
 from effbench.measure.machine.nvml import GpuState
 from effbench.measure.timing.candidates import ROUNDS, Confirmed
-from effbench.measure.timing.entrant import OutOfMemory
+from effbench.measure.timing.entrant import Died, OutOfMemory
 from effbench.measure.timing.patience import MOST_IN_VAIN
 from effbench.records import Energy, EnergyWindow, NoEnergy, Note, ProcessRun, StopRule, Timing, TimingPlan
 from effbench.records.environment import Cpu, Environment, Memory, System
@@ -152,6 +152,27 @@ def test_where_everything_is_disturbed_trying_again_is_given_up(monkeypatch: pyt
     assert len(searched.tried) == len(searched_with(lambda n: False, monkeypatch)[0].tried) + MOST_IN_VAIN
 
 
+@pytest.mark.parametrize(
+    ("death", "said"),
+    [
+        (OutOfMemory("batch 1 would take 9 bytes"), "Net: its best batch cannot be found: batch 1 does not fit into"),
+        (
+            Died("Net: its process ended with exit code 3"),
+            "Net: its best batch cannot be found: its process ended with",
+        ),
+    ],
+)
+def test_a_model_that_dies_while_its_batch_is_looked_for_is_told(
+    death: Died, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(batch: int) -> float:
+        raise death
+
+    monkeypatch.setattr(timing_runs, "Measured", lambda *words: dying)
+    with pytest.raises(ModelError, match=f"^{said}"):
+        best_batch_of(WORKERS[0])
+
+
 def test_the_batch_found_is_the_one_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int | None] = []
 
@@ -211,6 +232,40 @@ def test_energy_is_that_of_one_call_with_its_source(monkeypatch: pytest.MonkeyPa
     assert (part["source"], part["covers"], part["unavailable"]) == ("rapl", "package-0", None)
     assert part["joules"] == pytest.approx(0.2, rel=0.001)  # 20 W for 10 ms
     assert part["above_idle_joules"] == pytest.approx(0, abs=0.001)
+
+
+def test_a_model_that_dies_while_its_energy_is_read_keeps_its_times(
+    fake: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying(Steady):
+        def call(self, times: int) -> None:
+            raise Died("Net: its process ended with exit code 3")
+
+    session: Any = Dying()
+    found = energy_of(session, session, 0.01)
+    assert found == NoEnergy("rapl", "Net: its process ended with exit code 3")
+    assert session.closed
+    fake(timing())
+    monkeypatch.setattr(timing_runs, "counter_for", lambda plan: session)
+    monkeypatch.setattr("effbench.measure.timing.worker.Worker.start", lambda worker, number: session)
+    (model,) = done(Wanted(energy=True)).document()["models"]
+    assert model["median_s"] == pytest.approx(0.01)
+    assert model["energy"]["unavailable"] == found.reason
+
+
+def test_a_roofline_that_cannot_be_had_leaves_the_times(
+    fake: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*words: object) -> None:
+        raise InputError("net.py: the model cannot be traced")
+
+    fake(timing())
+    monkeypatch.setattr(timing_runs, "_peaks", lambda *words: None)
+    monkeypatch.setattr(timing_runs, "_roofline", fails)
+    found = done(Wanted(roofline=True))
+    assert found.document()["models"][0]["median_s"] == pytest.approx(0.01)
+    assert found.notes[-1] == Note("no-roofline", "Net", "net.py: the model cannot be traced")
+    assert found.unfinished() == ("Net: no roofline",)
 
 
 def test_joules_are_kept_in_the_record(

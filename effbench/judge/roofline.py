@@ -31,8 +31,9 @@ known in full, at least its bytes or its FLOPs; "unknown" where neither is known
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 _WIDEST_FIRST = ("float64", "float32", "bfloat16", "float16")
 _QUANTISED = frozenset({"int8", "uint8", "qint8", "quint8"})
-_SCRATCH = frozenset({"workspace", "reserve", "reserveSpace"})
-"""Arguments in which a library's forward pass leaves bytes for its backward pass: no numbers of ours."""
+_BESIDE = frozenset({"workspace", "reserve", "reserveSpace", "logsumexp"})
+"""Arguments that a forward pass leaves for its backward pass and that are no operands: a library's bytes, and the
+normalisers of attention's rows, which are float32 whatever is multiplied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def computes_in(call: OpCall, values: Sequence[Value], multiplies: bool) -> str:
     seen = [tag.removeprefix(COMPUTES_IN) for tag in call.tags if tag.startswith(COMPUTES_IN)]
     if seen:
         return seen[0]
-    operands = [ids for name, ids in call.inputs.items() if name not in _SCRATCH]
+    operands = [ids for name, ids in call.inputs.items() if name not in _BESIDE]
     given = [values[number].dtype for ids in operands for number in _tuple(ids)]
     made = [values[number].dtype for number in call.outputs]
     if multiplies and not _QUANTISED.isdisjoint(given):

@@ -6,10 +6,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from effbench.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _KINDS = {b"\x93NUMPY": ".npy", b"PK\x03\x04": ".npz", b"PK\x05\x06": ".npz"}
 """How a file begins: what numpy would take for a pickle, or for the other kind, is told by it before numpy is asked."""
@@ -47,3 +50,19 @@ def opened(path: Path) -> Iterator[Any]:
         if "Object arrays" in told:
             told = "it holds Python objects: save numbers, or words as array.astype(str)"
         raise InputError(f"{where}: {told}") from None
+
+
+def text_of(array: NDArray[Any], where: str) -> NDArray[Any]:
+    """Returns an array of bytes as the words that they are in UTF-8, any other as it is.
+
+    Raises:
+        InputError: they are none; `where` begins the message.
+    """
+    import numpy as np
+
+    if array.dtype.kind != "S":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: holds bytes that are no text in UTF-8: save words as array.astype(str)") from None

@@ -18,6 +18,9 @@ ALIKE = "write all as whole numbers from 0, or all as words"
 ORDER = "label-order"
 """Code of the Note that says which index was taken for which word."""
 
+MOST_CLASSES = 10_000_000
+"""A name is kept for every index below the highest; one beyond this is a slip of the hand that would fill memory."""
+
 
 def class_indices(names: Sequence[str], given: Mapping[str, int], where: str) -> tuple[int, ...]:
     """Returns the class index of each name: as given or, where nothing is, the place among the names.
@@ -37,10 +40,12 @@ def by_index(names: Sequence[str], indices: Sequence[int]) -> tuple[str, ...]:
     """Returns the names of classes by index; an index without a name is "".
 
     Raises:
-        InputError: an index is negative or stands twice.
+        InputError: an index is negative, stands twice or is no class's.
     """
     if len(set(indices)) < len(indices) or min(indices) < 0:
         raise InputError("--class-index: every class needs an index of its own, 0 or more")
+    if max(indices) >= MOST_CLASSES:
+        raise InputError(f"--class-index: {max(indices)} is no index of a class: it must be below {MOST_CLASSES:,}")
     found = [""] * (max(indices) + 1)
     for name, index in zip(names, indices, strict=True):
         found[index] = name

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +21,21 @@ def told_apart(found: Sequence[Known]) -> tuple[Known, ...]:
     if len(groups) == len(found):
         return tuple(found)
     places = _short({known.source for known in found})
-    names = [_name(known, groups[known.view.name], places) for known in found]
-    return tuple([replace(one, view=replace(one.view, name=name)) for one, name in zip(found, names, strict=True)])
+    names = {id(known): name for group in groups.values() for known, name in _named(group, places)}
+    return tuple([replace(one, view=replace(one.view, name=names[id(one)])) for one in found])
 
 
-def _name(known: Known, group: Sequence[Known], places: Mapping[str, str]) -> str:
-    name, spec = known.view.name, known.view.spec
-    if len(group) == 1:
-        return name
-    if spec is not None and len({one.view.spec for one in group} - {None}) == len(group):
-        return spec
-    beside = [one for one in group if one.source == known.source]
-    own = name if len(beside) == 1 else spec or name
-    return f"{own} ({places[known.source]})" if len(beside) < len(group) and places[known.source] else own
+def _named(group: Sequence[Known], places: Mapping[str, str]) -> Iterator[tuple[Known, str]]:
+    """Gives each record of one name, which thousands may share, with what to call it."""
+    specs = {known.view.spec for known in group} - {None}
+    beside = Counter(known.source for known in group)
+    for known in group:
+        name, spec, place = known.view.name, known.view.spec, places[known.source]
+        if spec is not None and len(specs) == len(group) > 1:
+            yield known, spec
+            continue
+        own = name if beside[known.source] == 1 else spec or name
+        yield known, f"{own} ({place})" if len(beside) > 1 and place else own
 
 
 def _short(sources: Collection[str]) -> dict[str, str]:

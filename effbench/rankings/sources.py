@@ -65,13 +65,12 @@ def _is_suite(source: str) -> bool:
 
 
 def _refuse_repeats(sources: Sequence[str]) -> None:
-    seen: dict[Path, str] = {}
+    seen: dict[str | Path, str] = {}
     for source in sources:
-        if _is_suite(source) or Path(source).is_dir():
-            place = Path(source).resolve()
-            if place in seen:
-                raise InputError(f"{source}: the same as {seen[place]}, which stands before it: name it once")
-            seen[place] = source
+        place = Path(source).resolve() if _is_suite(source) or Path(source).is_dir() else source
+        if place in seen:
+            raise InputError(f"{source}: the same as {seen[place]}, which stands before it: name it once")
+        seen[place] = source
 
 
 def _read_folder(folder: Path, convention: str, memory: bool) -> tuple[Sequence[Known], tuple[Note, ...]]:

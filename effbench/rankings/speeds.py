@@ -13,7 +13,7 @@ from effbench.judge.comparable import Conditions
 from effbench.judge.energy import call_energy
 from effbench.judge.standing import typical_s
 from effbench.judge.uncertainty import Exact, ProcessTimes, has_spread, stated_time
-from effbench.records import Energy, Note, Published, SpeedFigure, TimingPlan
+from effbench.records import Energy, Note, Published, SpeedFigure
 from effbench.records.environment import Environment
 from effbench.store import RecordView, TimingView
 
@@ -23,7 +23,6 @@ Found: TypeAlias = tuple[Mapping[str, Figure], Mapping[str, str]]
 NOT_TIMED = "not timed"
 _MEMORY = ("allocated", "reserved", "process", "resident")
 """Kinds of measured peaks, the one that says most first."""
-_PLAIN = TimingPlan()
 
 
 class Speeds:

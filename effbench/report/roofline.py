@@ -60,7 +60,7 @@ _HELD_BY = {
     "compute": "held by arithmetic",
     "memory": "held by memory",
     "FLOPs only": "by FLOPs known in part",
-    "bytes only": "by bytes only (FLOPs unknown)",
+    "bytes only": "by bytes only (arithmetic unknown)",
     "none": "held by nothing",
 }
 
@@ -78,7 +78,9 @@ def roofline_table(document: Document, drawn: Picture, rows: int | None = SHOWN_
     views = len(document["ops"]) - len(busy)
     caption = ["best: the least time that arithmetic and memory allow; share: best over took, 100 % is on the roof"]
     if any(op["bound"] in _IN_PART for op in busy):
-        caption.append("bytes only, FLOPs only: the other side has no formula; best and share are at least so much")
+        caption.append(
+            "bytes only, FLOPs only: the other side lacks a formula or a peak; best and share are at least so much"
+        )
     if any(op["measured_s"] and op["at_least_s"] > op["measured_s"] for op in busy):
         caption.append("above 100 %: the op found its inputs in a cache, which is faster than memory")
     if views:

@@ -44,13 +44,26 @@ def _kept_timings(old: Record, new: Record) -> tuple[tuple[Timing, ...], tuple[N
     """
     plans = {timing.plan for timing in new.timings}
     kept = tuple(timing for timing in old.timings if timing.plan not in plans)
+    lost = _lost_energy(old, new)
     if not new.timings or old.environment is None or new.environment is None:
-        return kept, ()
+        return kept, lost
     where = old.environment, new.environment
     moved = [differences(*(one.fingerprint(timing.plan.device) for one in where)) for timing in kept]
     alike = tuple(timing for timing, found in zip(kept, moved, strict=True) if not found)
     dropped = [found for found in moved if found]
     if not dropped:
-        return alike, ()
+        return alike, lost
     text = f"{len(dropped)} older timings were dropped, taken elsewhere ({'; '.join(dropped[0])})"
-    return alike, (Note("dropped-timings", new.name, text),)
+    return alike, (Note("dropped-timings", new.name, text), *lost)
+
+
+def _lost_energy(old: Record, new: Record) -> tuple[Note, ...]:
+    """Returns a Note where times that had joules are replaced by times that have none.
+
+    The joules are not carried over: a time does not say of which inputs it is, so they may be another's.
+    """
+    metered = {timing.plan for timing in old.timings if timing.energy is not None}
+    again = {timing.plan for timing in new.timings if timing.energy is None}
+    if not metered & again:
+        return ()
+    return (Note("dropped-energy", new.name, "it was timed again without --energy: the joules read before are gone"),)

@@ -239,6 +239,11 @@ def test_words_in_arrays_are_numbered_in_sorted_order_unless_it_is_stated(tmp_pa
     assert (found.classes, found.stated, found.notes) == (("fox", "", "cat"), True, ())
     np.savez(file, x=np.zeros((2, 4)), y=np.array(["1", "0"]))
     assert [item.target for item in samples(opened(file))] == [1, 0]
+    np.savez(file, x=np.zeros((2, 4)), y=np.array(["été".encode(), b"cat"]))
+    assert opened(file).classes == ("cat", "été")
+    np.savez(file, x=np.zeros((2, 4)), y=np.array([b"\xff", b"cat"]))
+    with pytest.raises(InputError, match=r"data\.npz: y: holds bytes that are no text in UTF-8"):
+        opened(file)
     np.savez(file, x=np.zeros((2, 4)), y=np.array(["cat", "0"]))
     with pytest.raises(InputError, match=r"data\.npz: row 1: label '0' stands among words"):
         opened(file)

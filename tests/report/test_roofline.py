@@ -126,11 +126,23 @@ def test_what_is_bound_by_bytes_alone_says_so_and_the_total_is_a_lower_bound() -
     said = "a call took 41.6 ms; op by op it cannot take less than 20.8 ms, 50% achieved at least; not known in full of"
     assert f"net: {said} aten::native_batch_norm_backward (1)" in " ".join(text.split())
     assert "20.0 ms held by arithmetic" in text
-    assert "0.800 ms by bytes only (FLOPs unknown)" in text
+    assert "0.800 ms by bytes only (arithmetic unknown)" in text
     (row,) = [line.split() for line in text.splitlines() if line.startswith("   layers.1")]
     assert row[1:] == ["native_batch_norm_backward", "?", "8.00", "?", "bytes", "only", "0.800", "1.60", "50%"]
     assert cells(text, "total") == ["total", "?", "48.00", "?", "20.8", "41.6", "50%"]
-    assert "bytes only, FLOPs only: the other side has no formula; best and share are at least so much" in text
+    assert (
+        "bytes only, FLOPs only: the other side lacks a formula or a peak; best and share are at least so much" in text
+    )
+
+
+def test_an_op_whose_peak_was_not_measured_is_not_said_to_lack_its_flops() -> None:
+    """A judge's op in float64 where float32 alone was measured: its FLOPs are known, and what they take is not."""
+    double = {**op(1, "mm", 10**6, 8 * 10**6, 1.6), "attainable_s": None, "at_least_s": 8e-4, "bound": "bytes only"}
+    text = render(roofline_report(document(CONVOLUTION, double)), "table", Terminal(120, False))
+    (row,) = [line.split() for line in text.splitlines() if " layers.1 " in line and "bytes only" in line]
+    assert row[row.index("mm") + 1] == "1.00"  # MFLOP
+    assert "FLOPs unknown" not in text
+    assert "lacks a formula or a peak" in text
 
 
 def test_every_format_renders_it() -> None:

@@ -19,7 +19,7 @@ from effbench.measure.data.source import (
     refuse_arguments,
     refuse_named_only,
 )
-from effbench.metrics.numpy_files import opened
+from effbench.metrics.numpy_files import opened, text_of
 from effbench.metrics.words import Numbered, numbered
 
 if TYPE_CHECKING:
@@ -64,11 +64,12 @@ def _numbers(targets: NDArray[Any], request: Request, path: Path) -> tuple[NDArr
     """Returns targets as numbers, words among them as class indices, and what is known of those."""
     import numpy as np
 
-    if targets.dtype.kind not in "US":
+    targets = text_of(targets, f"{path}: {request.args.get('y', 'y')}")
+    if targets.dtype.kind != "U":
         if request.index:
             raise InputError(f"{request.source}: --class-index is for names of classes, and its targets are numbers")
         return targets, Numbered(())
-    cells = [cell.strip() for cell in targets.astype(str).reshape(-1).tolist()]
+    cells = [cell.strip() for cell in targets.reshape(-1).tolist()]
     labels = numbered(cells, request.index, str(path), lambda number: f"{path}: row {number}")
     return np.array(labels.indices).reshape(targets.shape), labels
 

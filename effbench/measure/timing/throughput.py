@@ -76,7 +76,9 @@ def best_batch(
 
 
 class _Search:
-    """Batches tried so far, and the better figure of those that were tried twice; None where one did not fit."""
+    """Batches tried so far, and the better figure of those that were tried twice; None where it or a smaller one did
+    not fit.
+    """
 
     def __init__(self, throughput: Callable[[int], float]) -> None:
         self.found: dict[int, float] = {}
@@ -99,6 +101,8 @@ class _Search:
             vain = 0 if reached > (1 + tolerance) * most else vain + 1
             if vain == _PATIENCE:
                 vain = self._still_vain(batch, tolerance)
+            if self._too_large is not None:
+                return "memory"
             if vain == _PATIENCE:
                 return "slower"
         return "largest"
@@ -137,8 +141,10 @@ class _Search:
             reached = self._throughput(batch)
         except OutOfMemory:
             self._too_large = batch
-            self.tried[batch] = None
-            self.found.pop(batch, None)  # that it fitted once is not enough
+            for larger in {batch, *self.found}:
+                if larger >= batch:  # that it fitted once is not enough
+                    self.tried[larger] = None
+                    self.found.pop(larger, None)
             return None
         self.found[batch] = self.tried[batch] = max(reached, self.found.get(batch, reached))
         return self.found[batch]

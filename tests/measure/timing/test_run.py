@@ -125,6 +125,29 @@ def test_nobody_is_called_before_the_others_rest() -> None:
     assert all("rests" in before or "loaded" in after for before, after in pairwise(log) if before[0] != after[0])
 
 
+@pytest.mark.parametrize("end", [InputError("b: no such model"), KeyboardInterrupt()])
+@pytest.mark.parametrize("order", range(4))
+def test_what_ends_a_round_while_models_load_ends_their_processes(end: BaseException, order: int) -> None:
+    simulation, begun = Simulation(STILL, 0), list[NotingSession]()
+
+    class Ending(NotingSession):
+        def ready(self) -> None:
+            if self.name == "b":
+                raise end
+
+    class Starting(Noting):
+        def start(self, number: int) -> NotingSession:
+            begun.append(Ending(self.name, self.entrant.start(number), self.log))
+            return begun[-1]
+
+    entrants = [Starting(name, SimulatedEntrant(name, 0.01, simulation), []) for name in "abc"]
+    with pytest.raises(type(end)) as caught:
+        timed(entrants, SHORT, order, simulation.clock)
+    assert caught.value is end
+    assert sorted(one.name for one in begun) == ["a", "b", "c"]
+    assert all(one.session.closed for one in begun)
+
+
 def test_alone_a_model_keeps_every_call_and_does_not_rest() -> None:
     log: list[str] = []
     simulation = Simulation(STILL, 0)

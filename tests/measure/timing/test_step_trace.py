@@ -15,15 +15,15 @@ from effbench.measure.timing.step import prepare
 from effbench.measure.timing.step_paths import LOSS, OPTIMISER
 from effbench.measure.timing.step_trace import step_trace
 from effbench.measure.trace import trace
-from effbench.records import OpCall, TimingPlan, Trace
+from effbench.records import OpCall, Precision, TimingPlan, Trace
 
 
 def loaded(model: nn.Module, *shape: int) -> Loaded:
     return Loaded("net", None, already_built(model), ModelInputs((torch.rand(shape),)))
 
 
-def step_of(model: nn.Module, *shape: int) -> Trace:
-    step = prepare(loaded(model, *shape), TimingPlan(runs="training", threads=1))
+def step_of(model: nn.Module, *shape: int, precision: Precision = "float32") -> Trace:
+    step = prepare(loaded(model, *shape), TimingPlan(runs="training", threads=1, precision=precision))
     with step.around():
         return step_trace(step.call)
 
@@ -83,6 +83,17 @@ def test_a_recurrent_layer_s_gradients_are_twice_its_products() -> None:
     by_op = {cost.label: cost.amount.value for cost in weigh(seen, MACS_ONLY) if cost.amount}
     forward = steps * batch * 4 * hidden * (inputs + hidden)
     assert by_op == {"aten::lstm": forward, backward[0].op: 2 * forward}
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "autocast-bfloat16"])
+def test_attention_s_gradients_are_held_to_the_dtype_that_they_multiply_in(precision: Precision) -> None:
+    seen = step_of(Attention(), 2, 6, 8, precision=precision)
+    (backward,) = [call for call in seen.ops if "attention" in call.op and call.op.endswith("_backward")]
+    kinds = {name: seen.values[ids].dtype for name, ids in backward.inputs.items() if isinstance(ids, int)}
+    assert (kinds["query"], kinds["logsumexp"]) == ("bfloat16", "float32")
+    products = [call for call, cost in zip(seen.ops, weigh(seen, MACS_ONLY), strict=True) if cost.amount]
+    assert backward in products
+    assert {computes_in(call, seen.values, True) for call in products} == {"bfloat16"}
 
 
 def test_each_gradient_is_its_layer_s_and_reads_what_it_needs() -> None:

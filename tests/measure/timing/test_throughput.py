@@ -81,6 +81,22 @@ def test_a_batch_that_fits_no_second_time_is_not_recommended() -> None:
     assert {one.batch: one.samples_per_s for one in found.tried}[8] is None
 
 
+def test_nothing_beyond_a_batch_that_fits_no_second_time_is_recommended() -> None:
+    """2 serves 200 a second, 4 and 8 gain less than 1 %; when both are measured once more 4 does not fit."""
+    asked: list[int] = []
+
+    def taken_meanwhile(batch: int) -> float:
+        asked.append(batch)
+        if batch == 4 and asked.count(4) > 1:
+            raise OutOfMemory("somebody else took it")
+        return {1: 100.0, 2: 200.0, 3: 190.0, 4: 150.0, 8: 201.9}[batch]
+
+    found = best_batch(taken_meanwhile)
+    assert (found.best, found.limit) == (Throughput(2, 200.0), "memory")
+    assert [one.batch for one in found.tried if one.samples_per_s is None] == [4, 8]
+    assert asked == [1, 2, 4, 8, 4, 3]
+
+
 def within(fits: int, log: list[int]) -> Callable[[int], float]:
     def throughput(batch: int) -> float:
         log.append(batch)
