@@ -477,10 +477,11 @@ def test_a_name_is_as_long_as_it_takes(models: list[tuple[str, str | None, str]]
     assert [one.view.name for one in told_apart([entry(*model) for model in models])] == names
 
 
-def test_a_folder_named_twice_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sources", [("{0}", "{0}/."), ("a.py:Net", "a.py:Net")])
+def test_a_source_named_twice_is_refused(sources: tuple[str, str], tmp_path: Path) -> None:
     Store(tmp_path).save(published("a").record)
     with pytest.raises(InputError, match="which stands before it: name it once"):
-        gather([str(tmp_path), f"{tmp_path}/."], "macs")
+        gather([source.format(tmp_path) for source in sources], "macs")
 
 
 def test_memory_is_read_where_the_score_asks_for_it() -> None:
