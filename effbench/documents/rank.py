@@ -36,7 +36,7 @@ def ranking_document(ranking: Ranking, notes: Sequence[Note] = ()) -> Document:
         "seed": ranking.seed,
         "by": ranking.by or None,
         "rows": [
-            {**row.to_dict(), "conditions": conditions[id(row.conditions)]}
+            row.to_dict(conditions[id(row.conditions)])
             for group, conditions in zip(ranking.groups, own, strict=True)
             for row in group.rows
         ],

@@ -67,8 +67,12 @@ class Ranked:
     reversed: int | None = None
     conditions: Conditions = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the row as plain data, keys with their units; None for a score that overflowed, and for ln 0."""
+    def to_dict(self, conditions: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Returns the row as plain data, keys with their units; None for a score that overflowed, and for ln 0.
+
+        Args:
+            conditions: those that are to be told; None is all of the row's.
+        """
         figures = {KEYS.get(term, term): value for term, value in self.figures.items()}
         widths = {f"{KEYS.get(term, term)}_half_width": width for term, width in self.half_widths.items()}
         return {
@@ -89,7 +93,7 @@ class Ranked:
             "break_even": self.break_even,
             "lead": self.lead,
             "reversed": self.reversed,
-            "conditions": dict(self.conditions),
+            "conditions": dict(self.conditions) if conditions is None else conditions,
             "missing": dict(self.missing),
         }
 
