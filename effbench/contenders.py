@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import which
 
 from effbench.errors import InputError
+from effbench.measure.load import spec_with
 from effbench.measure.revisions import checked_out
 from effbench.measure.timing.worker import Worker, worker_command
 from effbench.rankings import with_errors
@@ -103,7 +104,8 @@ def known_errors(
 
 def _recorded(model: Worker, known: Sequence[Stored], metric: str | None) -> dict[str, ErrorFigure]:
     """Returns the errors in the records of one model, which is told by its spec, else by its name."""
-    records = [stored.record for stored in known if stored.record.spec == model.model.spec]
+    spec = spec_with(model.model.spec, model.model.args)
+    records = [stored.record for stored in known if stored.record.spec == spec]
     records = records or [stored.record for stored in known if stored.record.name == model.name]
     return {
         name: figure for record in records for name, figure in record.errors.items() if metric is None or name == metric

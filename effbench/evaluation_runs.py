@@ -62,6 +62,7 @@ def run(
     """
     from effbench.api import as_source
     from effbench.measure.evaluate import evaluate as run_pass
+    from effbench.measure.load import spec_with
     from effbench.measure.source import runnable
 
     asked = model if isinstance(model, Asked) else None
@@ -77,7 +78,7 @@ def run(
     seen = run_pass(loaded, opened, accumulators, how, notes, on_batch)
     return Evaluated(
         loaded.name,
-        loaded.spec,
+        loaded.spec if asked is None else spec_with(asked.spec, asked.args),  # what --weights adds is no argument
         opened.name,
         seen.digest,
         seen.asked,

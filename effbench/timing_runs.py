@@ -87,8 +87,8 @@ class Done:
         """
         for timing, worker in zip(self.timed.timings, self.sources, strict=True):
             if timing.runs and timing.model not in self.refused:
-                name = _loaded(worker).name
-                entry = Record(name, worker.model.spec, timings=(timing,), environment=self.timed.environment)
+                model = _loaded(worker)
+                entry = Record(model.name, model.spec, timings=(timing,), environment=self.timed.environment)
                 Store(folder).save(entry)
 
 

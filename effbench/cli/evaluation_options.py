@@ -108,13 +108,14 @@ class Files:
         if model.weights is not None:
             raise InputError("--weights has nowhere to go: no model is run on --predictions")
         with out.progress(f"reading {self.predictions}"):
-            name = model.name
-            if model.spec is not None:
+            name, spec = model.name, model.spec
+            if spec is not None:
                 from effbench.api import load
 
-                name = name or load(model.spec, model.args, model.inputs, model.unsafe_load).name
+                source = load(spec, model.args, model.inputs, model.unsafe_load)
+                name, spec = name or source.name, source.spec
             columns = (self.prediction_column, self.target_column)
-            return evaluate_files(self.predictions, self.targets, chosen, columns, name, model.spec, index)
+            return evaluate_files(self.predictions, self.targets, chosen, columns, name, spec, index)
 
 
 files = as_one(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +47,9 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
 )
 """Loaders by a file's ending; a Python file and an import path are told apart by their colons too."""
 
+_PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
+"""What `--arg` can state."""
+
 
 def load(spec: str, args: Mapping[str, Any] | None = None, inputs: Sequence[str] = (), unsafe: bool = False) -> Source:
     """Returns what a spec names: a model ready to be built with its inputs, or what a file says without being run.
@@ -69,7 +72,18 @@ def load(spec: str, args: Mapping[str, Any] | None = None, inputs: Sequence[str]
             "timm:vit_base_patch16_224, hf:DIR or a file ending in .pt2, .pt, .onnx, .safetensors or .pth"
         )
     name, target = found
-    return loaders.get(name)(Request(spec, target, dict(args or {}), tuple(inputs), unsafe))
+    source = loaders.get(name)(Request(spec, target, dict(args or {}), tuple(inputs), unsafe))
+    return replace(source, spec=spec_with(spec, args or {}))
+
+
+def spec_with(spec: str, args: Mapping[str, Any]) -> str:
+    """Returns what tells a model from the others of its class, `net.py:Net(width=8)`: its spec and arguments."""
+    return f"{spec}({', '.join(f'{name}={_plain(args[name])}' for name in sorted(args))})" if args else spec
+
+
+def _plain(value: object) -> str:
+    """Returns an argument as text; of an object its class, since its own text may be another in each process."""
+    return repr(value) if isinstance(value, _PLAIN) else type(value).__name__
 
 
 def names_a_model(text: str) -> bool:

@@ -168,6 +168,7 @@ OTHERS = [
     ("rank one.yaml", "one.yaml: no record there"),
     ("rank net.py", "no record states an error: give one with --error-of MODEL=VALUE:UNIT"),
     ("rank net.py --error-of net=1", "--error-of 'net=1': write NAME=VALUE:UNIT"),
+    ("rank net.py --max-error nan", "Invalid value for '--max-error': nan is not a number"),
     ("rank net.py --error-of net=nan:px", "nan is no possible error in px"),
     ("rank net.py --error-of net=-0.5:px", "-0.5 is no possible error in px"),
     ("rank net.py --error-of net=93:fraction", "93 is no possible error in fraction: give 0 to 1"),

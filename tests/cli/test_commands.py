@@ -296,6 +296,32 @@ def test_a_record_gathers_what_several_calls_state(run: Run, folder: Path) -> No
     assert json.loads(run("rank", "results", "--error", "loss", "--format", "json").out)["metric"] == "loss"
 
 
+def test_a_class_built_with_other_arguments_is_another_model(run: Run, folder: Path) -> None:
+    convolution = "self.conv = nn.Conv2d(3, width, 3)"
+    (folder / "sized.py").write_text(source(init=convolution, arguments=", width=4"))
+    for width, error in ((4, "0.5"), (8, "0.3")):
+        words = ("--arg", f"width={width}", "--record", "results", "--error", f"loss={error}:fraction")
+        assert run("profile", "sized.py:Net", *words).code == 0
+    assert run("profile", "sized.py:Net", "--arg", "width=8", "--record", "results").code == 0
+    rows = json.loads(run("rank", "results", "--format", "json").out)["rows"]
+    # 3 · 3² weights and one bias for each of the channels that the convolution gives; each has its own error.
+    assert {row["model"]: (row["params"], row["error"]) for row in rows} == {
+        "sized.py:Net(width=4)": (28 * 4, 0.5),
+        "sized.py:Net(width=8)": (28 * 8, 0.3),
+    }
+
+
+def test_a_profile_is_recorded_under_the_name_that_an_evaluation_can_be_given(run: Run, folder: Path) -> None:
+    (folder / "p.csv").write_text("label\n0\n1\n")
+    (folder / "t.csv").write_text("label\n0\n0\n")
+    named = ("--name", "mine", "--record", "results")
+    assert run("profile", "net.py", *named).out.startswith("mine   input")
+    files = ("--predictions", "p.csv", "--targets", "t.csv", "--metric", "error_rate")
+    assert run("evaluate", "net.py", *files, "--setting", "num_classes=2", *named).code == 0
+    (row,) = json.loads(run("rank", "results", "--format", "json").out)["rows"]
+    assert (row["model"], row["params"], row["error"]) == ("mine", PARAMS, 0.5)
+
+
 @pytest.mark.parametrize("name", ["net", "Net", "net.py"])
 def test_error_of_names_a_model_by_stem_name_or_spec(name: str, run: Run, folder: Path) -> None:
     document = json.loads(run("rank", "net.py", "--error-of", f"{name}=0.08:fraction", "--format", "json").out)

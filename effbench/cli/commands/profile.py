@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from effbench.errors import InputError, UnknownName
 @click.option("--sparsity", is_flag=True, help="Count the MACs whose weight is not zero, too; needs the weights.")
 @click.option("--measure-memory", is_flag=True, help="Measure the peak of the CPU allocator, too; runs the model.")
 @click.option("--strict", is_flag=True, help="End with code 3 where an op has no formula.")
+@click.option("--name", metavar="TEXT", help="What tables and the record call the model.")
 @click.option("--record", metavar="DIR", type=FILE, help="Add the trace to the model's record there.")
 @click.option(
     "--error", metavar="NAME=VALUE:UNIT", multiple=True, help="A known error, kept with --record; repeatable."
@@ -33,6 +35,7 @@ def profile(
     sparsity: bool,
     measure_memory: bool,
     strict: bool,
+    name: str | None,
     record: Path | None,
     error: Sequence[str],
     out: Out,
@@ -47,6 +50,8 @@ def profile(
     if errors and record is None:
         raise InputError("--error states what a record keeps: say which with --record DIR")
     made = model.profiled(out, convention, ("nonzeros",) if sparsity else ())
+    if name is not None:
+        made = replace(made, name=name)
     if measure_memory:
         with out.progress(f"measuring the memory of {model.spec}"):
             made = made.with_measured_memory()
