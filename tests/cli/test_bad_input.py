@@ -150,12 +150,19 @@ PROFILE = [
     ("net.py --plugin twice_plugin", "--plugin twice_plugin: op formula 'aten::mm' is registered already"),
     ("net.py --plugin bare_plugin", "--plugin bare_plugin: op 'mm' lacks its namespace", "aten::mm"),
     # The call
-    ("net.py --record net.py/results", "cannot be written"),
+    ("net.py --record net.py/results", "net.py/results: cannot be written: net.py is no folder"),
+    ("net.py --record one.yaml", "one.yaml: cannot be written: it is no folder"),
     ("", "names no model"),
     ("net.py extra", "extra"),
     ("net.py --depht 2", "No such option '--depht'", "--depth", "see effbench profile --help"),
 ]
 OTHERS = [
+    # Told before the model is even built: what was measured by then would be lost
+    ("time init_raises.py --record net.py", "net.py: cannot be written: it is no folder"),
+    (
+        "evaluate init_raises.py --metric top1 --data dir.py --record net.py",
+        "net.py: cannot be written: it is no folder",
+    ),
     ("summary missing.py", "missing.py: no such file"),
     ("summary forward_raises.py", "forward of Net raised ValueError"),
     ("summary net.py --convention macs", "No such option '--convention'"),
@@ -218,7 +225,7 @@ def test_a_wrong_call_is_one_line(words: list[str], said: str, run: Run, folder:
         ("none/report.json", "none/report.json: there is no folder none: make it first"),
         ("net.py/report.json", "net.py/report.json: there is no folder net.py"),
         ("dir.py", "dir.py: is a folder: name a file in it"),
-        ("report.pdf", "unknown file ending '.pdf': did you mean .md"),
+        ("report.pdf", "unknown file ending '.pdf': known: .csv, .json, .md, .tex, .txt"),
         ("report", "unknown file ending '': known: .csv, .json, .md, .tex, .txt"),
     ],
 )
