@@ -272,7 +272,8 @@ def _roofline(
     from effbench.rooflines import ops_of
 
     say(f"timing the ops of {worker.name}")
-    found = ops_of(_loaded(worker), worker.plan, timing.threads, median_s, peaks)
+    named = replace(_loaded(worker), name=worker.name)  # as the table of times has it
+    found = ops_of(named, worker.plan, timing.threads, median_s, peaks)
     why = next((item.note.text for item in found.objections if item.refuses), None)
     notes = (*found.notes, *(item.note for item in found.objections), *peaks.notes, *_shaken(peaks))
     return {"roofline": roofline_document(found.roofline, timing.model, found.notes)}, notes, why

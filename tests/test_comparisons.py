@@ -81,7 +81,7 @@ def test_a_died_worker_costs_its_own_verdict_only(monkeypatch: pytest.MonkeyPatc
     found = compared(monkeypatch, [0.01, 0.02, 0.02], deaths={"b": Death(round=0, before_call=None, says="b: killed")})
     assert [item.verdict for item in found.verdicts] == ["undecided", "slower"]
     assert found.died == ("b: killed",)
-    assert found.verdicts[0].why == "b died: b: killed"
+    assert found.verdicts[0].why == "b died: killed"
 
 
 def test_a_settled_verdict_is_not_called_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:

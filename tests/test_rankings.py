@@ -35,6 +35,8 @@ from effbench.records import (
     TimingPlan,
 )
 from effbench.records.environment import Cpu, Environment, Memory, System, TorchBuild
+from effbench.report import render
+from effbench.report.rank import rank_report
 from effbench.store import Store, Stored, view
 
 PLAN, RULE = TimingPlan(batch=4), StopRule()
@@ -81,6 +83,16 @@ def test_latency_is_the_typical_process_and_throughput_the_batch_over_it() -> No
     assert rows["b"].figures["latency"] == pytest.approx(0.02)  # √(.01 · .04)
     per_s = eb.rank([measured("a", 0.02)], score="max: throughput").rows[0].figures["throughput"]
     assert per_s == pytest.approx(4 / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("half_ms", "shown"), [(0.3, "0.30"), (12.3, "12"), (99.4, "99"), (99.6, "100"), (115.6, "116"), (57_808, "57,808")]
+)
+def test_half_an_interval_is_written_without_an_exponent(half_ms: float, shown: str) -> None:
+    document = ranking_document(eb.rank([measured("a", 0.002, 0.004)], score="latency"))
+    document["rows"][0]["latency_s_half_width"] = half_ms / 1000
+    (row,) = [line.split() for line in render(rank_report(document)).splitlines() if line.startswith("1 ")]
+    assert row[row.index("2.828") + 1] == shown  # √(2 · 4) ms, and what stands beside it
 
 
 def drifting(name: str, factor: float, run: str) -> Stored:

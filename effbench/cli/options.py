@@ -26,6 +26,25 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 FILE = click.Path(path_type=Path)
 
 
+class _RecordFolder(click.Path):
+    """A folder that records can be added to: one that they cannot is told before anything is measured."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Returns the folder's path.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        from effbench.store import require_writable
+
+        folder = Path(value)
+        require_writable(folder)
+        return folder
+
+
+RECORDS = _RecordFolder(path_type=Path)
+
+
 class WholeNumber(click.IntRange):
     """A whole number within bounds, called so in messages."""
 

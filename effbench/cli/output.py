@@ -23,8 +23,9 @@ def chosen_format(name: str | None, output: Path | None) -> str:
     """Returns the format asked for: by name, by the file's ending, else "table".
 
     Raises:
-        UnknownName: no such format or ending.
-        InputError: the file cannot be written where it is wanted; told before anything is computed.
+        UnknownName: no such format.
+        InputError: no format has the file's ending, or it cannot be written where it is wanted; told before anything
+            is computed.
     """
     if output is not None and output.is_dir():
         raise InputError(f"{output}: is a folder: name a file in it")

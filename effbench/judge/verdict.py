@@ -111,7 +111,7 @@ def _verdict(same: bool, different: bool, ratio: float) -> Verdict:
 def _unpaired(base: Timing, other: Timing, pairs: int) -> str:
     for timing in (base, other):
         if timing.died is not None:
-            return f"{timing.model} died: {timing.died}"
+            return f"{timing.model} died: {timing.died.removeprefix(f'{timing.model}: ')}"
     return f"{pairs} pairs of processes: an interval needs 2"
 
 

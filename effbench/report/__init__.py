@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
 
-from effbench.errors import UnknownName
+from effbench.errors import InputError
 
 # Importing a renderer's file registers it.
 from effbench.report import csv, json, latex, markdown, rich_table
@@ -38,9 +38,9 @@ def format_of(path: str | PurePath) -> str:
     """Returns the name of the format that a file's ending asks for: "page.md" is "markdown".
 
     Raises:
-        UnknownName: no format has that ending.
+        InputError: no format has that ending.
     """
     ending = PurePath(path).suffix.lower()
     if ending not in ENDINGS:
-        raise UnknownName("file ending", ending, ENDINGS)
+        raise InputError(f"unknown file ending {ending!r}: known: {', '.join(sorted(ENDINGS))}")
     return ENDINGS[ending]

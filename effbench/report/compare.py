@@ -208,9 +208,11 @@ def _where(document: Document) -> Iterator[str]:
     timed = [model["timing"] for model in document["models"] if model["timing"] is not None]
     if not timed:
         return
-    threads = UNKNOWN if timed[0]["threads"] is None else timed[0]["threads"]
+    threads = next((timing["threads"] for timing in timed if timing["threads"] is not None), UNKNOWN)
     many = "thread" if threads == 1 else "threads"
     yield f"plan      {plan_text({**timed[0]['plan'], 'threads': None})}, {threads} {many}"
     rule = document["rule"]
-    rounds = f"{rule['min_rounds']} to {rule['max_rounds']} pairs, {rule['budget_s']:g} s at most"
-    yield f"rule      until the verdict, same within ±{percent(rule['margin'])}, {rounds}"
+    low, high = rule["min_rounds"], rule["max_rounds"]
+    rounds = f"{low} pairs" if low == high else f"{low} to {high} pairs"
+    most = f"{rounds}, {rule['budget_s']:g} s at most"
+    yield f"rule      until the verdict, same within ±{percent(rule['margin'])}, {most}"

@@ -87,7 +87,7 @@ def _wanted(document: Document, rows: Sequence[Document]) -> tuple[Column, ...]:
         *_terms(document, rows),
         *(Column(name, name, show=_number(".4g")) for name in special),
         Column("error", error, show=_number(".4f")),
-        Column("error_half_width", "±", show=_number("#.2g", missing=""), wide=True),
+        Column("error_half_width", "±", show=_half_width(), wide=True),
         Column("score", "Score", show=_number(".7g", missing="overflow")),
         *([Column("order", "ln score", show=_number(".3f"))] if overflows else []),
         Column("tie", "Tie", wide=True),
@@ -119,7 +119,7 @@ def _terms(document: Document, rows: Sequence[Document]) -> Iterable[Column]:
         # What the score does not read makes room for what it does.
         yield Column(key, title, show=_digits(per), wide=term not in document["reads"])
         if any(row.get(f"{key}_half_width") is not None for row in rows):
-            yield Column(f"{key}_half_width", "±", show=_number("#.2g", per, missing=""), wide=True)
+            yield Column(f"{key}_half_width", "±", show=_half_width(per), wide=True)
 
 
 def _title(document: Document) -> str:
@@ -206,6 +206,16 @@ def _number(spec: str, per: float = 1.0, missing: str = MISSING) -> Show:
     def show(cell: Cell) -> str:
         # "#" keeps the zeros of "0.30", and the point of "12."
         return format(cell / per, spec).rstrip(".") if isinstance(cell, int | float) else missing
+
+    return show
+
+
+def _half_width(per: float = 1.0) -> Show:
+    """Returns how to show half an interval in units of `per`: to two digits, from 100 on to a whole number."""
+
+    def show(cell: Cell) -> str:
+        large = isinstance(cell, int | float) and abs(cell / per) >= 99.5  # two digits would need an exponent
+        return _number(",.0f" if large else "#.2g", per, missing="")(cell)
 
     return show
 

@@ -9,7 +9,7 @@ A folder of records holds
 
 from effbench.store.derived import of_traces
 from effbench.store.disposable import code_version
-from effbench.store.files import read_text, write_whole
+from effbench.store.files import read_text, require_writable, write_whole
 from effbench.store.folder import Store
 from effbench.store.merging import merge
 from effbench.store.reading import Stored
@@ -26,6 +26,7 @@ __all__ = [
     "merge",
     "of_traces",
     "read_text",
+    "require_writable",
     "validated",
     "view",
     "write_whole",

@@ -80,6 +80,22 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"{path}: cannot be read as a {what}: {error}") from error
 
 
+def require_writable(folder: Path) -> None:
+    """Returns where records can be kept in a folder, be it there yet or not; nothing is made.
+
+    For telling before anything is measured: only writing shows whether the disk has room.
+
+    Raises:
+        InputError: it, or what it would have to be made in, is no folder or may not be written to.
+    """
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        what = "it" if nearest == folder.absolute() else nearest.name
+        raise InputError(f"{folder}: cannot be written: {what} is no folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written: there is no permission to write to {nearest}")
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps every other writer of a folder waiting until the end of the block; it is made where it is missing.

@@ -150,12 +150,19 @@ PROFILE = [
     ("net.py --plugin twice_plugin", "--plugin twice_plugin: op formula 'aten::mm' is registered already"),
     ("net.py --plugin bare_plugin", "--plugin bare_plugin: op 'mm' lacks its namespace", "aten::mm"),
     # The call
-    ("net.py --record net.py/results", "cannot be written"),
+    ("net.py --record net.py/results", "net.py/results: cannot be written: net.py is no folder"),
+    ("net.py --record one.yaml", "one.yaml: cannot be written: it is no folder"),
     ("", "names no model"),
     ("net.py extra", "extra"),
     ("net.py --depht 2", "No such option '--depht'", "--depth", "see effbench profile --help"),
 ]
 OTHERS = [
+    # Told before the model is even built: what was measured by then would be lost
+    ("time init_raises.py --record net.py", "net.py: cannot be written: it is no folder"),
+    (
+        "evaluate init_raises.py --metric top1 --data dir.py --record net.py",
+        "net.py: cannot be written: it is no folder",
+    ),
     ("summary missing.py", "missing.py: no such file"),
     ("summary forward_raises.py", "forward of Net raised ValueError"),
     ("summary net.py --convention macs", "No such option '--convention'"),
@@ -173,7 +180,7 @@ OTHERS = [
     ("rank net.py --error-of net=-0.5:px", "-0.5 is no possible error in px"),
     ("rank net.py --error-of net=93:fraction", "93 is no possible error in fraction: give 0 to 1"),
     ("rank net.py --error-of ten=1:px", "--error-of 'ten' names no model of this ranking: Net"),
-    ("rank net.py net.py --error-of net=1:px", "--error-of 'net' names several models"),
+    ("rank net.py net.py --error-of net=1:px", "net.py: the same as net.py, which stands before it: name it once"),
     ("rank net.py --error-of net=1:px --score params_flop", "unknown score 'params_flop': did you mean params_flops"),
     ("rank net.py --error-of net=1:px --convention thopp", "unknown convention 'thopp': did you mean thop"),
     ("rank forward_raises.py --error-of forward_raises=1:px", "forward of Net raised ValueError"),
@@ -219,7 +226,7 @@ def test_a_wrong_call_is_one_line(words: list[str], said: str, run: Run, folder:
         ("none/report.json", "none/report.json: there is no folder none: make it first"),
         ("net.py/report.json", "net.py/report.json: there is no folder net.py"),
         ("dir.py", "dir.py: is a folder: name a file in it"),
-        ("report.pdf", "unknown file ending '.pdf': did you mean .md"),
+        ("report.pdf", "unknown file ending '.pdf': known: .csv, .json, .md, .tex, .txt"),
         ("report", "unknown file ending '': known: .csv, .json, .md, .tex, .txt"),
     ],
 )

@@ -140,7 +140,16 @@ def test_a_model_that_died_has_unknown_times() -> None:
     document = with_times(base, Timed((timing("a", [0.01] * 12), dead), MACHINE)).to_dict()
     shown = render(compare_report(document), "markdown")
     assert "| undecided |" in squeezed(shown)
-    assert "b against a is undecided: b died: b: killed" in shown
+    assert "b against a is undecided: b died: killed" in shown
+
+
+def test_the_threads_are_those_of_a_model_that_lived_and_one_number_of_pairs_is_no_range() -> None:
+    few = replace(VERDICT, min_rounds=6, max_rounds=6)
+    dead = replace(timing("a", []), rule=few, threads=0, died="a: killed")
+    seen = Timed((dead, replace(timing("b", [0.01] * 6), rule=few)), MACHINE)
+    shown = render(compare_report(with_times(compared(), seen).to_dict()), "table")
+    assert "inputs as given, 2 threads\n" in shown
+    assert "same within ±2 %, 6 pairs, 60 s at most\n" in shown
 
 
 def test_a_cost_that_is_not_known_has_no_ratio() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effbench.errors import UnknownName
+from effbench.errors import InputError, UnknownName
 from effbench.records import Note
 from effbench.report import ENDINGS, format_of, render
 from effbench.report.rich_table import fold
@@ -524,7 +524,7 @@ def test_formats_are_registered_and_named_by_ending() -> None:
     assert set(FORMATS) <= set(renderers.names())
     assert set(ENDINGS.values()) <= set(renderers.names())
     assert format_of("results/page.MD") == "markdown"
-    with pytest.raises(UnknownName, match=r"unknown file ending '\.xlsx'"):
+    with pytest.raises(InputError, match=r"unknown file ending '\.xlsx': known: \.csv, "):
         format_of("table.xlsx")
     with pytest.raises(UnknownName, match="did you mean markdown"):
         render(report(), "markdwon")

@@ -10,7 +10,7 @@ import click
 
 from effbench.cli.data_options import Images, Reading, images, reading
 from effbench.cli.evaluation_options import Files, Metrics, Model, files, metrics, model
-from effbench.cli.options import FILE, Out, reporting
+from effbench.cli.options import RECORDS, Out, reporting
 from effbench.errors import Incomplete, InputError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @metrics
 @click.option("--confusion", is_flag=True, help="Print the confusion matrix, too.")
 @click.option("--allow-left-out", is_flag=True, help="End with code 0 where samples had to be left out.")
-@click.option("--record", metavar="DIR", type=FILE, help="Add what was measured to the model's record there.")
+@click.option("--record", metavar="DIR", type=RECORDS, help="Add what was measured to the model's record there.")
 @reporting
 def evaluate(
     model: Model,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from effbench.cli.options import FILE, Out, WholeNumber, reporting
+from effbench.cli.options import FILE, RECORDS, Out, WholeNumber, reporting
 
 
 @click.command("import")
@@ -34,7 +34,9 @@ from effbench.cli.options import FILE, Out, WholeNumber, reporting
     show_default=True,
     help="What separates decimals.",
 )
-@click.option("--record", metavar="DIR", type=FILE, help="Keep a record of each model there, in place of what it has.")
+@click.option(
+    "--record", metavar="DIR", type=RECORDS, help="Keep a record of each model there, in place of what it has."
+)
 @reporting
 def import_(
     tables: Sequence[Path],

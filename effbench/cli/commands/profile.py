@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from effbench.cli.options import FILE, Model, Out, WholeNumber, counting, one_model, reporting
+from effbench.cli.options import RECORDS, Model, Out, WholeNumber, counting, one_model, reporting
 from effbench.cli.texts import parse_error
 from effbench.errors import InputError, UnknownName
 
@@ -22,7 +22,7 @@ from effbench.errors import InputError, UnknownName
 @click.option("--measure-memory", is_flag=True, help="Measure the peak of the CPU allocator, too; runs the model.")
 @click.option("--strict", is_flag=True, help="End with code 3 where an op has no formula.")
 @click.option("--name", metavar="TEXT", help="What tables and the record call the model.")
-@click.option("--record", metavar="DIR", type=FILE, help="Add the trace to the model's record there.")
+@click.option("--record", metavar="DIR", type=RECORDS, help="Add the trace to the model's record there.")
 @click.option(
     "--error", metavar="NAME=VALUE:UNIT", multiple=True, help="A known error, kept with --record; repeatable."
 )

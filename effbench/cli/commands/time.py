@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from effbench.cli.interruptions import whole_or_kept
-from effbench.cli.options import FILE, Out, picturing
+from effbench.cli.options import RECORDS, Out, picturing
 from effbench.cli.timing_options import Models, Until, planning, rounds_told, several_models, stopping
 from effbench.errors import CheckFailed, Incomplete, InputError
 from effbench.records import TimingPlan
@@ -21,7 +21,7 @@ from effbench.records import TimingPlan
 @click.option("--throughput", is_flag=True, help="Find the batch that serves most samples a second, and time that.")
 @click.option("--roofline", is_flag=True, help="Each op beside what this machine's arithmetic and memory allow.")
 @click.option("--energy", is_flag=True, help="Joules of a call, measured after the times: over a minute a model.")
-@click.option("--record", metavar="DIR", type=FILE, help="Add the times to the models' records there.")
+@click.option("--record", metavar="DIR", type=RECORDS, help="Add the times to the models' records there.")
 @picturing
 def time(
     models: Models,

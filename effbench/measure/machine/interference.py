@@ -164,7 +164,8 @@ def _pressure(before: Reading, after: Reading, limits: Thresholds) -> _Found:
         return
     share = (after.pressure_s - before.pressure_s) / wall
     if share > limits.pressure_share:
-        queue = "" if after.runnable is None else f"; {after.runnable} threads were runnable at its end"
+        were = "thread was" if after.runnable == 1 else "threads were"
+        queue = "" if after.runnable is None else f"; {after.runnable} {were} runnable at its end"
         yield False, Note("pressure", "cpu", f"some thread waited for a core {share:.0%} of the block's time{queue}")
 
 

@@ -277,13 +277,19 @@ def _interrupted(row: _Row, rows: list[_Row], rule: StopRule) -> Timing:
 
 
 def _shortfall(row: _Row, rows: list[_Row], rule: StopRule) -> str:
-    processes = f"stopped after {len(row.runs)} processes"
+    processes = f"stopped after {len(row.runs)} {'process' if len(row.runs) == 1 else 'processes'}"
     if rule.until == "verdict" and len(rows) > 1:
         if _has_converged(row, rows, rule):
             return f"{processes} with its verdict settled"
         return f"{processes} without a settled verdict: raise the budget, the rounds or the margin"
     found = _interval(row, rule)
-    width = "unknown" if found is None else f"±{found.half_width:.2%}" if found.half_width < 1 else "more than ±100%"
+    width = (
+        "an interval that is not known"
+        if found is None
+        else f"±{found.half_width:.2%}"
+        if found.half_width < 1
+        else "more than ±100%"
+    )
     return (
         f"{processes} at {width}, wanted ±{rule.half_width:.2%}, by the 95 % interval that allows for a look after each"
     )

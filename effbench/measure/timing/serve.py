@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,7 @@ def _load(request: Message) -> tuple[Live, Message]:
     model, plan = read_load(request)
     with died(model.spec, "loading"):
         loaded = runnable(_source(model))
+        loaded = replace(loaded, name=request.get("name", loaded.name))  # two files may hold classes of one name
         step = prepare(loaded, plan)
     # What was made until here is not looked through again by the collector, which would do so during calls.
     gc.collect()

@@ -2,8 +2,8 @@
 
 The worker greets with the protocol's number, then answers one line for each it is given:
 
-    {"do": "load", "model": {…}, "plan": {…}}   {"threads": 2, "load_s": 0.41, "notes": [["code", "subject", "text"]],
-                                                "samples": 1}
+    {"do": "load", "model": {…}, "plan": {…}, "name": "net.py"}   {"threads": 2, "load_s": 0.41, "samples": 1,
+                                                "notes": [["code", "subject", "text"]]}
     {"do": "call", "times": 3}                  {"seconds": [0.0098, …], "wall_s": 0.0301}
     {"do": "peak", "exact": false}              {"bytes": [["resident", 412319744], …]}
     {"do": "environment"}                       {"environment": {…}}

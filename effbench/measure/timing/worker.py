@@ -90,7 +90,7 @@ class Worker:
         Raises:
             InputError: its interpreter cannot be started.
         """
-        message = load_message(self.model, self.plan)
+        message = {**load_message(self.model, self.plan), "name": self.name}
         session = WorkerSession(self.name, self.child(), self.memory, self.timeout_s)
         try:
             session.load(message)

@@ -58,6 +58,16 @@ def codes(notes: tuple[Note, ...]) -> list[str]:
     return [note.code for note in notes]
 
 
+@pytest.mark.parametrize(
+    ("runnable", "queue"),
+    [(1, "; 1 thread was runnable at its end"), (3, "; 3 threads were runnable at its end"), (None, "")],
+)
+def test_pressure_names_the_threads_in_the_queue(runnable: int | None, queue: str) -> None:
+    found = disturbance(BEFORE, after(pressure_s=32.0, runnable=runnable))  # 2 of 10 s
+    (note,) = found.told
+    assert note.text == f"some thread waited for a core 20% of the block's time{queue}"
+
+
 def test_calm_is_silent() -> None:
     assert disturbance(BEFORE, after()) == Disturbance()
 

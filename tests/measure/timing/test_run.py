@@ -273,6 +273,13 @@ def test_a_run_without_convergence_says_so_and_keeps_its_budget() -> None:
     assert 9.0 < seen.spent_s <= 11.0 + 0.012
 
 
+def test_one_process_alone_has_no_interval() -> None:
+    (found,), _, _ = run([4.0], StopRule(budget_s=5.0))
+    assert len(found.runs) == 1
+    (text,) = [note.text for note in found.notes if note.code == "not-converged"]
+    assert text.startswith("stopped after 1 process at an interval that is not known, wanted ±1.00%")
+
+
 @pytest.mark.parametrize("models", [1, 2, 20])
 @pytest.mark.parametrize("cost_s", [0.0005, 0.01, 0.3, 4.0])
 def test_the_budget_is_kept_within_a_tenth_and_a_call(models: int, cost_s: float) -> None:

@@ -106,8 +106,8 @@ def test_one_that_is_killed_may_have_been_short_of_memory(net: str) -> None:
 
 
 def test_a_constructor_that_raises_is_told_in_a_line(net: str) -> None:
-    with pytest.raises(Died, match=r"Net: building the model raised ValueError: no such width$"):
-        Worker("net", Asked(net, {"act": "raise early"})).start(0).ready()
+    with pytest.raises(Died, match=r"^wide: building the model raised ValueError: no such width$"):
+        Worker("wide", Asked(net, {"act": "raise early"})).start(0).ready()
 
 
 # What the process answers, asked in this one
