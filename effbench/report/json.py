@@ -29,33 +29,35 @@ def _text(data: Mapping[str, object]) -> str:
     """Returns the data as JSON; pydantic's writer takes a fifth of the time of Python's own that indents."""
     from pydantic_core import PydanticSerializationError, to_json
 
-    _check(data)
+    _check(data, _PLAIN_OR_FLOAT)
     try:
-        return to_json(data, indent=2).decode()
+        text = to_json(data, indent=2, inf_nan_mode="constants").decode()
     except PydanticSerializationError:  # of plain data only a lone surrogate, from a file name that is no UTF-8
-        return json.dumps(data, indent=2, ensure_ascii=False, default=dict)
+        text = json.dumps(data, indent=2, ensure_ascii=False, default=dict)
+    if "NaN" in text or "Infinity" in text:  # a number, or part of a name
+        _check(data, _PLAIN)
+    return text
 
 
-_PLAIN = frozenset((str, int, bool, type(None)))
-_PLAIN_OR_FLOAT = _PLAIN | {float}
+_PLAIN: frozenset[type] = frozenset((str, int, bool, type(None)))
+_PLAIN_OR_FLOAT: frozenset[type] = _PLAIN | {float}
 _GROUPS = (dict, list, tuple, Mapping)
 
 
-def _check(value: object) -> None:
-    """Raises for what pydantic's writer would take all the same: NaN as null, a dataclass as its fields.
+def _check(value: object, passed: frozenset[type]) -> None:
+    """Raises for what pydantic's writer would take all the same: NaN, a dataclass as its fields.
 
-    What is plain, and floats that are finite, are not called for: 100,000 rows hold two million values.
+    Types that are passed are not looked into, nor are empty dicts: 100,000 rows hold two million values.
     """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} has no JSON: what is unknown has to be None")
     elif isinstance(value, _GROUPS):
         items = value if isinstance(value, list | tuple) else value.values()
-        kinds = set(map(type, items)) - _PLAIN
-        finite = float not in kinds or all(map(math.isfinite, [item for item in items if type(item) is float]))
-        passed = _PLAIN_OR_FLOAT if finite else _PLAIN
-        for item in items if kinds - passed else ():
-            if type(item) not in passed:
-                _check(item)
+        if passed.issuperset(map(type, items)):
+            return
+        for item in items:
+            if type(item) not in passed and (type(item) is not dict or item):
+                _check(item, passed)
     elif not (value is None or isinstance(value, str | int)):
         raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")

@@ -88,6 +88,7 @@ def rank(sources: Sequence[str], error_of: Sequence[str], choice: Choice, out: O
     from effbench.garbage import no_collection
     from effbench.rankings import gather, rank_known, reads_memory, state
     from effbench.report.rank import LEFT_OUT, rank_report
+    from effbench.report.table import Report
 
     stated = [parse_error(text, "--error-of") for text in error_of]
     with no_collection():
@@ -96,4 +97,8 @@ def rank(sources: Sequence[str], error_of: Sequence[str], choice: Choice, out: O
             known = state(records, stated, (choice.metric or "error").partition(":")[0])
             say(f"ranking {len(known):,} models")
             ranking = rank_known(known, choice)
-        out.emit(rank_report(ranking_document(ranking, notes), None if out.form == "csv" else LEFT_OUT))
+        document = ranking_document(ranking, notes)
+        if out.form == "json":  # which has no use for a table of 100,000 rows
+            out.emit(Report(document, ()))
+        else:
+            out.emit(rank_report(document, None if out.form == "csv" else LEFT_OUT))
