@@ -211,8 +211,16 @@ def _costs(
         assert profile.counts
         made.append(Contender(entrant.name, spec, profile, known, look.environment()))
         notes += [_of_model(note, entrant.name) for note in profile.notes]
-    apart = environments_apart(made, entrants[0].plan.device)
-    return tuple(made), (), {}, (*notes, *inputs_apart(made), *_interpreters(entrants), *apart)
+    plan = entrants[0].plan
+    apart = environments_apart(made, plan.device)
+    return tuple(made), (), {}, (*notes, *_other_batch(plan), *inputs_apart(made), *_interpreters(entrants), *apart)
+
+
+def _other_batch(plan: TimingPlan) -> tuple[Note, ...]:
+    """Returns a Note where a batch was asked for, which the costs are not of."""
+    if plan.batch is None:
+        return ()
+    return (Note("batch", "cost", f"costs are of the inputs as given, and times of batch {plan.batch}"),)
 
 
 def _of_model(note: Note, name: str) -> Note:

@@ -16,7 +16,7 @@ from effbench.measure.source import Loaded, ModelInputs, already_built
 from effbench.measure.timing.live import InProcess
 from effbench.measure.timing.simulated import MACHINES, Death
 from effbench.measure.timing.step_paths import GRADIENTS, LOSS, OPTIMISER
-from effbench.records import ErrorFigure, StopRule, TimingPlan
+from effbench.records import ErrorFigure, Note, StopRule, TimingPlan
 
 QUIET = MACHINES[0]
 
@@ -51,6 +51,13 @@ def test_costs_by_hand_and_as_ratios_to_the_first() -> None:
     assert set(a["ratios"].values()) == {1.0}
     assert a["peak_activation_bytes"] == 4 * 4 * (8 + 16 + 16)  # the input, the inner activation and its ReLU
     assert (found.verdicts, found.layers, found.notes, a["timing"]) == ((), {}, (), None)
+
+
+def test_a_batch_that_was_asked_for_is_that_of_the_times_and_not_of_the_costs() -> None:
+    plan = TimingPlan(batch=2, threads=1)
+    found = compare_entrants([entrant("a", net(16), plan=plan), entrant("b", net(16), plan=plan)], timed=False)
+    assert found.to_dict()["models"][0]["macs"] == 4 * 2 * 8 * 16  # of four rows, as the inputs have
+    assert found.notes == (Note("batch", "cost", "costs are of the inputs as given, and times of batch 2"),)
 
 
 def test_a_planted_slow_down_of_3_percent_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:

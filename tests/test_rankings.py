@@ -20,6 +20,7 @@ from effbench.rankings import Known, gather, known_of, rank_known, state
 from effbench.rankings.choose import Choice
 from effbench.rankings.metric_choice import parse_metric
 from effbench.rankings.naming import told_apart
+from effbench.rankings.speeds import NO_ENERGY
 from effbench.records import (
     CostFigure,
     Energy,
@@ -131,7 +132,7 @@ def test_joules_of_a_call_are_ranked_with_their_interval() -> None:
 @pytest.mark.parametrize(
     ("stored", "why"),
     [
-        (measured("b", 0.01), "its energy was not measured"),
+        (measured("b", 0.01), NO_ENERGY),
         (drawing("b", 50, 51, source="modelled"), "its energy is modelled, which is no measurement"),
         (drawing("b", 50, calls=0), "no window of its energy holds a call"),
         (drawing("b", 0), "its energy is 0 J: the counter did not count"),

@@ -20,7 +20,8 @@ from effbench.store import RecordView, TimingView
 Found: TypeAlias = tuple[Mapping[str, Figure], Mapping[str, str]]
 """Figures by term, and why others are missing."""
 
-NOT_TIMED = "not timed"
+NOT_TIMED = "not timed: effbench time SPEC --record DIR adds how long it takes"
+NO_ENERGY = "its energy was not measured: effbench time SPEC --energy --record DIR adds it"
 _MEMORY = ("allocated", "reserved", "process", "resident")
 """Kinds of measured peaks, the one that says most first."""
 
@@ -51,7 +52,7 @@ class Speeds:
         if view.published is not None and stated is not None:
             return _stated(stated, view.published)
         why = next((f"not timed: {timing.died}" for timing in view.timings if timing.died), NOT_TIMED)
-        return {}, dict.fromkeys(("latency", "throughput"), why)
+        return {}, dict.fromkeys(("latency", "throughput"), why) | {"energy": NO_ENERGY}
 
     def _measured(self, timing: TimingView, where: Environment | None, inputs: Conditions) -> Found:
         conditions = self._conditions(timing, where, inputs)
@@ -69,7 +70,7 @@ class Speeds:
         kind = next((kind for kind in _MEMORY if kind in timing.peak_bytes), None)
         if kind is not None:
             figures["memory"] = Figure(timing.peak_bytes[kind], (("memory", kind), *conditions))
-        drawn = "its energy was not measured" if timing.energy is None else _energy(timing.energy, conditions)
+        drawn = NO_ENERGY if timing.energy is None else _energy(timing.energy, conditions)
         if isinstance(drawn, str):
             missing["energy"] = drawn
         else:
