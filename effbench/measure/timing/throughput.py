@@ -76,7 +76,7 @@ def best_batch(
 
 
 class _Search:
-    """Batches tried so far, and the better figure of those that were tried twice; None where it or a smaller one did
+    """Batches tried so far, and the later figure of those that were tried twice; None where it or a smaller one did
     not fit.
     """
 
@@ -101,6 +101,8 @@ class _Search:
             vain = 0 if reached > (1 + tolerance) * most else vain + 1
             if vain == _PATIENCE:
                 vain = self._still_vain(batch, tolerance)
+                if not self.found:
+                    raise OutOfMemory(f"batch {smallest} does not fit into memory a second time")
             if self._too_large is not None:
                 return "memory"
             if vain == _PATIENCE:
@@ -108,14 +110,14 @@ class _Search:
         return "largest"
 
     def _still_vain(self, last: int, tolerance: float) -> int:
-        """Returns how many of the last doublings brought no gain when each was measured once more.
+        """Returns how many of the last doublings brought no gain when they and the best before were measured again.
 
-        What disturbs a machine makes a batch slower, never faster, and two that happened to be disturbed must not end
-        the search: the better figure of each counts.
+        One figure that was disturbed, or that a machine read while it was fast, must not end the search: those that
+        are compared are measured one after the other, and the later figure of each counts.
         """
         tried = sorted(batch for batch in self.found if batch <= last)
         before, doubtful = tried[:-_PATIENCE], tried[-_PATIENCE:]
-        most, vain = max(self.found[batch] for batch in before), 0
+        most, vain = self._try(max(before, key=self.found.__getitem__)) or 0.0, 0
         for batch in doubtful:
             reached = self._try(batch) or 0.0
             vain = 0 if reached > (1 + tolerance) * most else vain + 1
@@ -146,8 +148,8 @@ class _Search:
                     self.tried[larger] = None
                     self.found.pop(larger, None)
             return None
-        self.found[batch] = self.tried[batch] = max(reached, self.found.get(batch, reached))
-        return self.found[batch]
+        self.found[batch] = self.tried[batch] = reached
+        return reached
 
 
 class Measured:
