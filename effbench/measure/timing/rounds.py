@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -129,21 +130,26 @@ def one_round(
     )
 
 
-def _start(lane: _Lane, number: int) -> None:
+@contextmanager
+def _may_die(lane: _Lane) -> Iterator[None]:
+    """Keeps the death of a lane's process to the lane."""
     try:
-        lane.session = lane.entrant.start(number)
+        yield
     except Died as death:
         lane.died = str(death)
+
+
+def _start(lane: _Lane, number: int) -> None:
+    with _may_die(lane):
+        lane.session = lane.entrant.start(number)
 
 
 def _load(lane: _Lane) -> None:
     if lane.session is None:
         return
-    try:
+    with _may_die(lane):
         lane.session.ready()
         lane.threads = lane.session.threads
-    except Died as death:
-        lane.died = str(death)
 
 
 def _warm(lane: _Lane, plan: RoundPlan, least_calls: int, models: int, now: Now) -> None:
@@ -154,11 +160,9 @@ def _warm(lane: _Lane, plan: RoundPlan, least_calls: int, models: int, now: Now)
         most_s=min(plan.share_s / 2, plan.budget_s) / models,
         most_first_s=_MOST_FIRST * plan.budget_s / models,
     )
-    try:
+    with _may_die(lane):
         lane.warmed = warm_up(lane.session, limit, now)
         lane.session.rest()
-    except Died as death:
-        lane.died = str(death)
 
 
 def _take_turns(lanes: list[_Lane], plan: RoundPlan, warmup_s: float, chance: random.Random, now: Now) -> float:
@@ -211,10 +215,8 @@ def _wall_s(session: Session, now: Now) -> float:
 def _ask_peak(lane: _Lane) -> None:
     if lane.session is None or lane.died is not None:
         return
-    try:
+    with _may_die(lane):
         lane.peak_bytes = lane.session.peak_bytes()
-    except Died as death:
-        lane.died = str(death)
 
 
 def _run(lane: _Lane, number: int) -> ProcessRun | None:
